@@ -1,0 +1,1 @@
+//! The Cranelift emitter: f32x4 on any host.

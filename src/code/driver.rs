@@ -1,0 +1,1 @@
+//! Drivers: the loops of a step, compiled by Cranelift.

@@ -1,0 +1,1 @@
+//! Ast → Graph: names, blocks, arguments and shapes.

@@ -1,0 +1,1 @@
+//! The reference: runs a graph as it is, accumulating in f64.

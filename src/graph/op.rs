@@ -1,0 +1,349 @@
+//! The operations of the graph and what each computes. One page.
+//!
+//! `x`, `w`, `b` name the arguments in their order. `[…, C, H, W]` means that axes before the last
+//! three are repeated over. Shape rules are in [`super::shape`].
+
+/// An operation. Its arguments are in [`super::Node::args`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// `()`: an entry of [`super::Graph::inputs`].
+    Input(u32),
+    /// `()`: an entry of [`super::Graph::consts`].
+    Const(u32),
+    /// `()`: an entry of [`super::Graph::params`].
+    Param(u32),
+    /// `(x, w)` or `(x, w, b)`: cross-correlation, `x` `[…, C, H, W]`, `w` `[O, C/groups, kh, kw]`, `b` `[O]`.
+    Conv(Conv),
+    /// `(x, taps)`: the 2-D `taps` `[kh, kw]` applied to each channel of `x` `[…, C, H, W]` by itself.
+    Filter(Window, Border),
+    /// `(x, w)` or `(x, w, b)`: the adjoint of a convolution, `w` `[C, O/groups, kh, kw]`.
+    ConvTranspose(ConvTranspose),
+    /// `(x)`: a window's maximum or mean, for each channel.
+    Pool(Pool),
+    /// `(x)`: over the axes listed (in increasing order), each left with length 1.
+    Reduce(ReduceKind, Vec<usize>),
+    /// `(x, w)` or `(x, w, b)`: `x` `[…, I]`, `w` `[O, I]`, `b` `[O]`: `x wᵀ + b`.
+    Linear,
+    /// `(x, scale, shift, mean, variance)`, each `[C]`: `(x − mean) / sqrt(variance + eps) · scale + shift`
+    /// for `x` `[…, C, H, W]`, or `[…, C]` where `x` has fewer than three axes.
+    BatchNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `(x)`: elementwise.
+    Unary(UnaryOp),
+    /// `(a, b)`: elementwise; axes are aligned from the last, each pair equal or one of them 1.
+    Binary(BinaryOp),
+    /// `(x, slope)`: `x` where `x ≥ 0`, else `slope · x`; `slope` `[1]` or `[C]` (the axis of channels as in `BatchNorm`).
+    Prelu,
+    /// `(x)`: `exp(x − max) / Σ exp(x − max)` along an axis of `dims`.
+    Softmax {
+        /// An index into `dims`.
+        axis: usize,
+    },
+    /// `(a, b, …)`: joined along an axis of `dims`.
+    Concat {
+        /// An index into `dims`.
+        axis: usize,
+    },
+    /// `(x)`: for each axis of `dims`, the elements `start .. start + length`.
+    Slice {
+        /// First element of each axis; the lengths are the result's.
+        start: Vec<u64>,
+    },
+    /// `(x)`: elements added before and after each axis of `dims`.
+    Pad {
+        /// How many before each axis.
+        before: Vec<u64>,
+        /// How many after each axis.
+        after: Vec<u64>,
+        /// What they hold.
+        mode: PadMode,
+    },
+    /// `(x)`: the last two axes resampled to the result's.
+    Resize(Resize),
+    /// `(x)`: `[…, C·r², H, W]` to `[…, C, H·r, W·r]`: channel `c·r² + i·r + j` goes to row phase `i`, column phase `j`.
+    PixelShuffle {
+        /// The upscaling factor r.
+        factor: u64,
+    },
+    /// `(x)`: the same elements in row-major order under other `dims`.
+    Reshape,
+    /// `(x)`: axis `i` of the result is axis `perm[i]` of `x`.
+    Transpose {
+        /// A permutation of the axes of `dims`.
+        perm: Vec<usize>,
+    },
+}
+
+/// A kernel's window on the last two axes, `[h, w]` each.
+///
+/// Effective size `k_eff = (k − 1)·d + 1`; output `o` looks at rows `o·s − pad + i·d`, `i < k`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Taps.
+    pub kernel: [u64; 2],
+    /// Step of the output in the input.
+    pub stride: [u64; 2],
+    /// Step of the taps in the input.
+    pub dilation: [u64; 2],
+    /// Rows and columns assumed around the input.
+    pub pad: Pads,
+}
+
+impl Window {
+    /// The effective size along axis 0 (h) or 1 (w).
+    pub fn effective(&self, axis: usize) -> u64 {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+}
+
+/// Padding on each side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pads {
+    /// Rows above.
+    pub top: u64,
+    /// Rows below.
+    pub bottom: u64,
+    /// Columns on the left.
+    pub left: u64,
+    /// Columns on the right.
+    pub right: u64,
+}
+
+impl Pads {
+    /// What stands before the axis, 0 (h) or 1 (w).
+    pub fn before(&self, axis: usize) -> u64 {
+        if axis == 0 { self.top } else { self.left }
+    }
+
+    /// What stands after the axis, 0 (h) or 1 (w).
+    pub fn after(&self, axis: usize) -> u64 {
+        if axis == 0 { self.bottom } else { self.right }
+    }
+}
+
+/// What a convolution finds outside its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Border {
+    /// Zeros.
+    Zero,
+    /// The nearest element.
+    Replicate,
+    /// Mirrored, the edge not repeated: `c b | a b c | b a`.
+    Reflect,
+    /// The opposite side: `b c | a b c | a b`.
+    Wrap,
+}
+
+/// See [`Op::Conv`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv {
+    /// The window.
+    pub window: Window,
+    /// What lies around the input.
+    pub border: Border,
+    /// Channel groups that do not see each other.
+    pub groups: u64,
+}
+
+/// See [`Op::ConvTranspose`]: `out = (n − 1)·s − p + k_eff + output_pad`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvTranspose {
+    /// The window of the convolution that this is the adjoint of.
+    pub window: Window,
+    /// Rows and columns added at the bottom and on the right of the output.
+    pub output_pad: [u64; 2],
+    /// Channel groups that do not see each other.
+    pub groups: u64,
+}
+
+/// See [`Op::Pool`]. Windows may reach past the padded input where the shape was rounded up; what
+/// lies there is neither compared nor counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// The window.
+    pub window: Window,
+}
+
+/// What a pool computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// The maximum; padding is ignored; NaN if any element is.
+    Max,
+    /// The mean over the window clipped to the padded input, or, without `count_include_pad`, to the input.
+    Average {
+        /// Whether padding counts in the divisor.
+        count_include_pad: bool,
+    },
+}
+
+/// What a reduction computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceKind {
+    /// Σ x
+    Sum,
+    /// Σ x / n
+    Mean,
+    /// The maximum; NaN if any element is.
+    Max,
+}
+
+/// Elementwise functions of one argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UnaryOp {
+    /// `−x`
+    Neg,
+    /// `|x|`
+    Abs,
+    /// `√x`
+    Sqrt,
+    /// `eˣ`
+    Exp,
+    /// `ln x`
+    Log,
+    /// `1 / x`
+    Reciprocal,
+    /// The error function.
+    Erf,
+    /// `max(0, x)`; NaN stays NaN.
+    Relu,
+    /// `min(max(x, lo), hi)`; NaN stays NaN.
+    Clamp {
+        /// Lower bound.
+        lo: f32,
+        /// Upper bound.
+        hi: f32,
+    },
+    /// `x` where `x ≥ 0`, else `slope · x`.
+    LeakyRelu {
+        /// The factor for negative x.
+        slope: f32,
+    },
+    /// `x` where `x > 0`, else `alpha · (eˣ − 1)`.
+    Elu {
+        /// The limit for x → −∞ is −alpha.
+        alpha: f32,
+    },
+    /// `gamma · (x` where `x > 0`, else `alpha · (eˣ − 1))`.
+    Selu {
+        /// α
+        alpha: f32,
+        /// γ
+        gamma: f32,
+    },
+    /// `max(0, x) + min(0, alpha · (e^{x/alpha} − 1))`
+    Celu {
+        /// α
+        alpha: f32,
+    },
+    /// `x · Φ(x) = x/2 · (1 + erf(x/√2))`
+    Gelu,
+    /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`
+    GeluTanh,
+    /// `x · sigmoid(x)`
+    Silu,
+    /// `1 / (1 + e⁻ˣ)`
+    Sigmoid,
+    /// `tanh x`
+    Tanh,
+    /// `ln(1 + eˣ)`
+    Softplus,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `x · tanh(softplus x)`
+    Mish,
+    /// `min(max(alpha · x + beta, 0), 1)`
+    HardSigmoid {
+        /// Slope; 1/6 in PyTorch.
+        alpha: f32,
+        /// Offset; 0.5.
+        beta: f32,
+    },
+    /// `x · min(max(x/6 + 0.5, 0), 1)`
+    HardSwish,
+}
+
+/// Elementwise functions of two arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `a + b`
+    Add,
+    /// `a − b`
+    Sub,
+    /// `a · b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// `aᵇ`, as C's `powf`
+    Pow,
+    /// The smaller; NaN if either is.
+    Min,
+    /// The larger; NaN if either is.
+    Max,
+}
+
+/// What [`Op::Pad`] puts around a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PadMode {
+    /// One number.
+    Constant(f32),
+    /// As [`Border::Replicate`].
+    Replicate,
+    /// As [`Border::Reflect`].
+    Reflect,
+    /// As [`Border::Wrap`].
+    Wrap,
+}
+
+/// See [`Op::Resize`]: output position `o` of an axis of `n` elements resampled to `m` reads around
+/// the input coordinate that `coordinates` gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resize {
+    /// How elements around a coordinate are combined.
+    pub mode: ResizeMode,
+    /// How an output position becomes an input coordinate.
+    pub coordinates: Coordinates,
+    /// The factor m/n of each axis `[h, w]`, which need not be exactly the quotient of the sizes.
+    pub scale: [f64; 2],
+}
+
+/// How elements around a coordinate are combined.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ResizeMode {
+    /// One element.
+    Nearest(Nearest),
+    /// The two neighbours along each axis; coordinates are clamped to the input.
+    Linear,
+    /// The four neighbours along each axis, Keys' cubic with parameter `a`; indices are clamped.
+    Cubic {
+        /// −0.75 in PyTorch and ONNX.
+        a: f32,
+    },
+}
+
+/// How a coordinate is rounded to an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nearest {
+    /// Downwards, as PyTorch does.
+    Floor,
+    /// Upwards.
+    Ceil,
+    /// To nearest, halves downwards, as ONNX does.
+    RoundPreferFloor,
+    /// To nearest, halves upwards.
+    RoundPreferCeil,
+}
+
+/// How an output position becomes an input coordinate, with scale s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordinates {
+    /// `(o + 0.5)/s − 0.5`
+    HalfPixel,
+    /// `o/s`
+    Asymmetric,
+    /// `o·(n − 1)/(m − 1)`, 0 where m = 1
+    AlignCorners,
+}

@@ -1,0 +1,1 @@
+//! Graph → Graph: passes that keep the result.

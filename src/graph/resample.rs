@@ -1,0 +1,1 @@
+//! Which elements a resized axis reads, and with which weights.

@@ -1,0 +1,1 @@
+//! Shape rules: checked arithmetic, formulas with their numbers.

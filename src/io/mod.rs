@@ -1,0 +1,1 @@
+//! Arrays, pictures and weight files, read with limits and written whole or not at all.

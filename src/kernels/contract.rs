@@ -1,0 +1,1 @@
+//! Lowers contractions: convolutions and linear layers on channel blocks.

@@ -1,0 +1,1 @@
+//! Lowers conversions between planar and blocked buffers.

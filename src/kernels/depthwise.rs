@@ -1,0 +1,1 @@
+//! Lowers depthwise convolutions and filters.

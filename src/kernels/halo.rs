@@ -1,0 +1,1 @@
+//! Lowers the filling of halos.

@@ -1,0 +1,1 @@
+//! Runs kernels and steps without machine code, every access checked.

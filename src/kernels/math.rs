@@ -1,0 +1,1 @@
+//! Elementary functions as vector code, with their error bounds.

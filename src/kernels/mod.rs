@@ -1,0 +1,28 @@
+//! Plan → vector IR.
+//!
+//! [`ir`] defines the IR, one page; [`step`] the drivers around the kernels. Every other file here
+//! lowers one kind of task of the plan. Nothing here knows an instruction set.
+
+pub mod interpret;
+pub mod ir;
+pub mod print;
+pub mod range;
+pub mod step;
+pub mod verify;
+
+pub(crate) mod build;
+pub(crate) mod lower;
+
+mod contract;
+mod convert;
+mod copy;
+mod depthwise;
+mod halo;
+mod math;
+mod panels;
+mod planar_conv;
+mod pointwise;
+mod pool;
+mod reduce;
+mod resize;
+mod softmax;

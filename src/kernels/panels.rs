@@ -1,0 +1,1 @@
+//! Lowers the packing of contraction weights.

@@ -1,0 +1,1 @@
+//! Lowers convolutions on planar buffers.

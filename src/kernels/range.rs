@@ -1,0 +1,1 @@
+//! Which bytes a kernel and a step can touch.

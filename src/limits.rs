@@ -1,0 +1,31 @@
+//! What an untrusted model may ask for at the most.
+//!
+//! Every limit is checked before the memory or the time it guards is spent. They are generous for
+//! real networks and small enough that a hostile text fails within a second.
+
+/// Bytes of a model's text.
+pub const TEXT_BYTES: usize = 16 << 20;
+/// Depth of nested brackets, calls and operators in the text (the parser recurses).
+pub const NESTING: usize = 64;
+/// Statements after blocks are inlined and `repeat` is unrolled.
+pub const STATEMENTS: usize = 20_000;
+/// Depth of blocks that use blocks.
+pub const BLOCK_DEPTH: usize = 32;
+/// Errors reported for one file before the rest is only counted.
+pub const ERRORS: usize = 50;
+/// Length of one axis.
+pub const DIM: u64 = 1 << 31;
+/// Axes of a value.
+pub const RANK: usize = 5;
+/// Elements of one value or weight.
+pub const ELEMENTS: u64 = 1 << 33;
+/// Height or width of a kernel, and the largest stride, dilation or padding.
+pub const WINDOW: u64 = 1 << 15;
+/// Elements of taps written in the text.
+pub const TAPS: usize = 1 << 16;
+/// Bytes of a weight file that are read.
+pub const WEIGHT_FILE_BYTES: u64 = 8 << 30;
+/// Side of a picture in pixels, and pixels in all.
+pub const PICTURE_SIDE: u32 = 1 << 16;
+/// Pixels of a picture.
+pub const PICTURE_PIXELS: u64 = 1 << 28;

@@ -1,0 +1,275 @@
+//! The kinds of task. One page.
+
+use super::{BufferId, Fill};
+use crate::graph::{self, BinaryOp, PoolKind, ReduceKind, UnaryOp};
+
+/// One thing to do: reads buffers, writes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// The layer it is for.
+    pub name: String,
+    /// What is done.
+    pub kind: TaskKind,
+    /// What is written.
+    pub out: BufferId,
+    /// Why it is done this way, for people.
+    pub reason: String,
+}
+
+/// The kinds of task. Unless said otherwise, planar and blocked buffers are both taken, and all
+/// buffers of a task have the same layout kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskKind {
+    /// A contraction over channels and taps into channel blocks.
+    Contract(Contract),
+    /// A convolution on planar buffers, vectors along the row; any groups.
+    PlanarConv(PlanarConv),
+    /// Each channel by itself; both layouts.
+    Depthwise(Depthwise),
+    /// Maximum or mean of windows; both layouts.
+    Pool(Pool),
+    /// Elementwise; operands are broadcast where an axis is 1.
+    Pointwise(Pointwise),
+    /// Over axes of `[lead, channels, height, width]`; the result has 1 there.
+    Reduce(Reduce),
+    /// Along one axis of a planar buffer.
+    Softmax(Softmax),
+    /// The last two axes of a planar buffer resampled.
+    Resize(Resize),
+    /// Elements copied between planar (or equal blocked) buffers under strides.
+    Copy(StridedCopy),
+    /// Planar to blocked or back, halo of the source ignored.
+    Convert {
+        /// Read.
+        x: BufferId,
+    },
+    /// Fills the halo of `out` from its inside; both layouts.
+    FillHalo(Fill),
+    /// A contraction's weights into panels; see [`Contract::w`].
+    PackPanels(PackPanels),
+}
+
+/// `out[o, y, x] = epilogue(Σ_{c, t} x[c, y·sy + t.dy, x·sx + t.dx] · w[o, c, t])`.
+///
+/// `x` is planar or blocked, `out` is blocked. Reads only inside `x` and its halo. Also a linear
+/// layer: the features are channels of a 1×1 picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    /// Read.
+    pub x: BufferId,
+    /// Panels: `[group][panel][channel block][tap][lane][vectors · 8]`, a channel block being 8 channels
+    /// (blocked x) or 1 (planar x); the last panel of a group may have fewer vectors.
+    pub w: BufferId,
+    /// `[1, channels, 1, 1]` blocked, or none.
+    pub bias: Option<BufferId>,
+    /// Channel groups; with blocked `x`, channels per group are multiples of 8 on both sides, or groups is 1.
+    pub groups: u64,
+    /// The taps in the order of the panels: row and column offsets in `x` from `(y·sy, x·sx)`.
+    pub taps: Vec<(i32, i32)>,
+    /// Step of the output in the input, `[h, w]`.
+    pub stride: [u32; 2],
+    /// The output rows and columns written: start, step and count, `[h, w]`. `((0, 1, h), (0, 1, w))`
+    /// but for a phase of a transposed convolution; output index i stands for position `start + i·step`.
+    pub phase: [Phase; 2],
+    /// Vectors (of 8 output channels) in a tile, at most.
+    pub vectors: u32,
+    /// Pixels in a tile, at most.
+    pub pixels: u32,
+    /// Applied to each sum.
+    pub epilogue: Epilogue,
+}
+
+/// Output positions `start + i·step`, `i < count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Phase {
+    /// The first.
+    pub start: u32,
+    /// From one to the next.
+    pub step: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// What follows a sum while it is in a register: operand 0 of the expression is the sum (bias added).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epilogue {
+    /// Nothing, or an expression whose operands 1, 2, … are `inputs`.
+    pub expr: Option<Pointwise>,
+}
+
+/// See [`TaskKind::PlanarConv`]; `x` and `out` planar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanarConv {
+    /// Read, halo included.
+    pub x: BufferId,
+    /// `[O, C/groups, taps]` row-major, dense: a parameter or a constant.
+    pub w: BufferId,
+    /// `[O]` dense, or none.
+    pub bias: Option<BufferId>,
+    /// Channel groups.
+    pub groups: u64,
+    /// As in [`Contract`], in the order of `w`.
+    pub taps: Vec<(i32, i32)>,
+    /// For each tap, its index among a channel's taps in `w`; as many as `taps`.
+    pub tap_index: Vec<u32>,
+    /// How many taps a channel has in `w`.
+    pub w_taps: u32,
+    /// Whether `w` is `[C, O/groups, taps]`, as transposed convolutions have it.
+    pub w_transposed: bool,
+    /// Step of the output in the input, `[h, w]`.
+    pub stride: [u32; 2],
+    /// As in [`Contract`].
+    pub phase: [Phase; 2],
+    /// Applied to each sum.
+    pub epilogue: Epilogue,
+}
+
+/// See [`TaskKind::Depthwise`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Depthwise {
+    /// Read, halo included.
+    pub x: BufferId,
+    /// Planar: `[C, taps]` dense, or `[1, taps]` for taps that all channels share (`filter`).
+    /// Blocked: `[C/8, taps, 8]`, or `[1, taps]` shared.
+    pub w: BufferId,
+    /// Whether all channels share the taps.
+    pub shared: bool,
+    /// `[C]`: dense (planar) or blocked; or none.
+    pub bias: Option<BufferId>,
+    /// As in [`Contract`], in the order of `w`.
+    pub taps: Vec<(i32, i32)>,
+    /// Step of the output in the input, `[h, w]`.
+    pub stride: [u32; 2],
+    /// Applied to each sum.
+    pub epilogue: Epilogue,
+}
+
+/// See [`TaskKind::Pool`]. Reads the halo of `x`: −∞ for maxima, 0 for means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Read, halo included.
+    pub x: BufferId,
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// Offsets of the window's elements from `(y·sy, x·sx)`.
+    pub taps: Vec<(i32, i32)>,
+    /// Step of the output in the input, `[h, w]`.
+    pub stride: [u32; 2],
+    /// Of means: the divisor of each output row and column is `rows[y] · cols[x]`.
+    pub rows: Vec<u32>,
+    /// See `rows`.
+    pub cols: Vec<u32>,
+    /// Applied to each result.
+    pub epilogue: Epilogue,
+}
+
+/// An elementwise expression in single assignment: the last operation is the result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pointwise {
+    /// What [`PointwiseOp::Operand`] numbers name.
+    pub inputs: Vec<Operand>,
+    /// The operations; arguments are numbers of earlier ones.
+    pub ops: Vec<PointwiseOp>,
+}
+
+/// An operand of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A buffer, broadcast where its axis is 1. In a blocked task a buffer whose channels are 1 (and
+    /// the task's are not) is planar; all others are blocked.
+    Buffer(BufferId),
+    /// The sum that an epilogue is applied to.
+    Sum,
+}
+
+/// An operation of an expression.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PointwiseOp {
+    /// An entry of `inputs`.
+    Operand(u32),
+    /// A number.
+    Scalar(f32),
+    /// One argument.
+    Unary(UnaryOp, u32),
+    /// Two arguments.
+    Binary(BinaryOp, u32, u32),
+    /// `x ≥ 0 ? x : slope · x`, as `(x, slope)`.
+    Prelu(u32, u32),
+}
+
+/// See [`TaskKind::Reduce`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduce {
+    /// Read.
+    pub x: BufferId,
+    /// Sum, mean or maximum.
+    pub kind: ReduceKind,
+    /// Which of `[lead, channels, height, width]` are reduced. Blocked: height and width only.
+    pub axes: [bool; 4],
+}
+
+/// See [`TaskKind::Softmax`]; `x` and `out` planar and dense, seen as `[outer, n, inner]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Softmax {
+    /// Read.
+    pub x: BufferId,
+    /// Product of the axes before.
+    pub outer: u64,
+    /// Length of the axis.
+    pub n: u64,
+    /// Product of the axes after.
+    pub inner: u64,
+}
+
+/// See [`TaskKind::Resize`]; `x` and `out` planar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    /// Read.
+    pub x: BufferId,
+    /// How.
+    pub resize: graph::Resize,
+}
+
+/// For all indices `i` in `dims`: `out[out_offset + Σ i·out_strides] = x[x_offset + Σ i·x_strides]`.
+/// Offsets and strides are bytes from element `[0, 0, 0, 0]` of the buffer. Elements are f32
+/// (`vector` false) or blocks of 8 (`vector` true).
+#[derive(Clone, Debug, PartialEq)]
+pub struct StridedCopy {
+    /// Read.
+    pub x: BufferId,
+    /// Extents, outermost first; at most 6.
+    pub dims: Vec<u64>,
+    /// Where reading starts.
+    pub x_offset: i64,
+    /// Bytes for each dim.
+    pub x_strides: Vec<i64>,
+    /// Where writing starts.
+    pub out_offset: i64,
+    /// Bytes for each dim.
+    pub out_strides: Vec<i64>,
+    /// Whether an element is a block of 8 f32.
+    pub vector: bool,
+}
+
+/// See [`Contract::w`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackPanels {
+    /// `[O, C/groups, taps]` dense, or `[C, O/groups, taps]` where `transposed`.
+    pub w: BufferId,
+    /// See `w`.
+    pub transposed: bool,
+    /// Output channels of all groups.
+    pub out_channels: u64,
+    /// Input channels of one group.
+    pub in_channels: u64,
+    /// Channel groups.
+    pub groups: u64,
+    /// For each tap of the panels, its index among the taps of `w`.
+    pub tap_index: Vec<u32>,
+    /// How many taps a channel has in `w`.
+    pub w_taps: u32,
+    /// Channels of an input block: 8, or 1 for planar inputs.
+    pub block: u32,
+    /// Vectors in a full panel.
+    pub vectors: u32,
+}

@@ -1,0 +1,1 @@
+//! Code → running programs. The only part with unsafe code.

@@ -1,0 +1,1 @@
+//! The syntax tree as an outline, for emit and snapshots.

@@ -1,0 +1,1 @@
+//! Text → syntax tree. The only file that names pest.

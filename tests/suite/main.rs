@@ -1,0 +1,1 @@
+//! Tests of the library from outside, in one binary: each module is one subject.
