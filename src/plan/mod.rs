@@ -9,8 +9,10 @@
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
 //! - every padding lane of a blocked buffer holds 0 whenever the buffer is read.
 
+pub mod panels;
 pub mod task;
 
+pub use panels::Panels;
 pub use task::{Operand, Pointwise, PointwiseOp, Task, TaskKind};
 
 use crate::graph::{Graph, Value};
