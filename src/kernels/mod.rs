@@ -28,3 +28,5 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+#[cfg(test)]
+mod testbed;

@@ -81,8 +81,7 @@ pub(super) fn lower(
             let row = width as i64 * VECTOR_BYTES;
             let dst_step = c.int(if panels.block == 1 { row * taps as i64 } else { row });
             let count_real = c.int(channels as i64);
-            let count_padding =
-                c.int(if panels.block == 1 { 0 } else { (panels.block - channels) as i64 });
+            let count_padding = c.int(if panels.block == 1 { 0 } else { (panels.block - channels) as i64 });
             let stride = distance(w_out)?;
             distance(w_out * LANES as i64)?;
             c.b.repeat(Count::Int(count_real), |b| {
