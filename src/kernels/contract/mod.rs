@@ -10,38 +10,9 @@ use super::ir::LANES;
 use super::lower::{LowerError, Lowering};
 use super::step::{CallArg, Nest};
 use crate::plan::task::Contract;
+use crate::plan::tiles::{most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
 use tile::{Extra, Lanes, TileSpec};
-
-/// Cuts a row of `width` pixels into tiles of at most `most`: `(pixels, tiles)`, as even as can be,
-/// so that no tile is too narrow to hide the latency of FMA: 56 by 6 is 6·6 + 4·5.
-pub(crate) fn split_row(width: u64, most: u32) -> Vec<(u32, u64)> {
-    let tiles = width.div_ceil(u64::from(most));
-    if tiles == 0 {
-        return Vec::new();
-    }
-    let (narrow, wide_tiles) = ((width / tiles) as u32, width % tiles);
-    let mut parts = Vec::new();
-    if wide_tiles > 0 {
-        parts.push((narrow + 1, wide_tiles));
-    }
-    if tiles > wide_tiles {
-        parts.push((narrow, tiles - wide_tiles));
-    }
-    parts
-}
-
-/// How many pixels fit beside `vectors` in 16 registers: accumulators, weights and one broadcast.
-/// A single pixel takes its weights from memory and needs no registers for them.
-pub(crate) fn most_pixels(vectors: u32) -> u32 {
-    match vectors {
-        0 | 1 => 12,
-        2 => 6,
-        3 => 4,
-        4 => 2,
-        _ => 1,
-    }
-}
 
 /// The taps, row by row: the contraction's order.
 struct Rows {
@@ -60,7 +31,7 @@ impl Rows {
         let dx: Vec<i32> = taps.iter().take(columns).map(|t| t.1).collect();
         let grid = dy.iter().flat_map(|&y| dx.iter().map(move |&x| (y, x)));
         if !grid.eq(taps.iter().copied()) {
-            return Err(LowerError::new("the taps of a contraction are not a grid in row order"));
+            return Err(LowerError::Plan("the taps of a contraction are not a grid in row order"));
         }
         Ok(Rows { dy, dx })
     }
@@ -70,7 +41,7 @@ impl Rows {
         let mut gaps = self.dy.windows(2).map(|w| w[1] - w[0]);
         let first = gaps.next().unwrap_or(0);
         if gaps.any(|g| g != first) {
-            return Err(LowerError::new("the rows of a contraction's taps are unevenly spaced"));
+            return Err(LowerError::Plan("the rows of a contraction's taps are unevenly spaced"));
         }
         Ok(first)
     }

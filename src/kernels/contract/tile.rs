@@ -57,7 +57,7 @@ impl Extra {
         } else if view.dims == [1; 4] {
             Ok(Extra::Scalar)
         } else {
-            Err(LowerError::new("an epilogue's operand has neither the output's shape nor one value a channel"))
+            Err(LowerError::Plan("an epilogue's operand has neither the output's shape nor one value a channel"))
         }
     }
 }
