@@ -25,6 +25,8 @@ pub const WINDOW: u64 = 1 << 15;
 pub const TAPS: usize = 1 << 16;
 /// Bytes of a weight file that are read.
 pub const WEIGHT_FILE_BYTES: u64 = 8 << 30;
+/// Bytes of a weight file's header; its directory takes several times that in memory.
+pub const WEIGHT_HEADER_BYTES: u64 = 16 << 20;
 /// Side of a picture in pixels, and pixels in all.
 pub const PICTURE_SIDE: u32 = 1 << 16;
 /// Pixels of a picture.

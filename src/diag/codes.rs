@@ -35,6 +35,13 @@ codes! {
     Syntax = "E0101", "the text does not follow the grammar";
     Unclosed = "E0102", "a bracket is not closed";
     BadNumber = "E0103", "a number cannot be represented";
+    // E05: weights.
+    WeightFile = "E0501", "a weight file cannot be read";
+    MissingTensor = "E0502", "the weight file lacks a tensor";
+    TensorShape = "E0503", "a tensor has another shape than its layer wants";
+    TensorType = "E0504", "a tensor holds a type of number that is not read";
+    ExtraTensor = "E0505", "the weight file has tensors that the model does not use";
+    ParamMemory = "E0506", "there is not enough memory for the parameters";
 }
 
 impl std::fmt::Display for Code {

@@ -1,1 +1,3 @@
 //! Code → running programs. The only part with unsafe code.
+
+pub mod params;
