@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod call;
 mod contract;
 mod convert;
 mod copy;
@@ -25,4 +26,7 @@ mod pointwise;
 mod pool;
 mod reduce;
 mod resize;
+mod rows;
 mod softmax;
+#[cfg(test)]
+mod testbed;

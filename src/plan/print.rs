@@ -1,0 +1,2 @@
+use super::{Plan}; /// x
+pub fn print(_plan: &Plan) -> String { String::new() }
