@@ -28,5 +28,8 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
+
+pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
