@@ -9,6 +9,16 @@ pub const TEXT_BYTES: usize = 16 << 20;
 pub const NESTING: usize = 64;
 /// Statements after blocks are inlined and `repeat` is unrolled.
 pub const STATEMENTS: usize = 20_000;
+/// Expressions evaluated while blocks are inlined and `repeat` is unrolled.
+pub const EVALUATIONS: usize = 1 << 20;
+/// Nodes of a graph made from a text.
+pub const NODES: usize = 1 << 17;
+/// Elements of all taps that a text makes, those of intermediate steps included.
+pub const TAPS_TOTAL: usize = 1 << 24;
+/// Bytes of a full name, prefixes of blocks included.
+pub const NAME_BYTES: usize = 512;
+/// Depth of expressions and statements while blocks are inlined (the checker recurses).
+pub const EXPANSION_DEPTH: usize = 256;
 /// Depth of blocks that use blocks.
 pub const BLOCK_DEPTH: usize = 32;
 /// Errors reported for one file before the rest is only counted.

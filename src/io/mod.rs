@@ -9,3 +9,4 @@ pub mod npz;
 pub mod safe_file;
 
 pub use error::FileError;
+pub mod picture;
