@@ -26,3 +26,5 @@ mod pool;
 mod reduce;
 mod resize;
 mod softmax;
+#[cfg(test)]
+pub(crate) mod testing;
