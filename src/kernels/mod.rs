@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod call;
 mod contract;
 mod convert;
 mod copy;
@@ -25,4 +26,10 @@ mod pointwise;
 mod pool;
 mod reduce;
 mod resize;
+mod rows;
 mod softmax;
+mod tasks;
+
+pub use tasks::lower;
+#[cfg(test)]
+mod testbed;
