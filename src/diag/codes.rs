@@ -35,6 +35,10 @@ codes! {
     Syntax = "E0101", "the text does not follow the grammar";
     Unclosed = "E0102", "a bracket is not closed";
     BadNumber = "E0103", "a number cannot be represented";
+    BadString = "E0104", "a string is not closed or has an unknown escape";
+    BadCharacter = "E0105", "a character is not part of the language";
+    OutsideModel = "E0106", "a statement stands outside of a model";
+    TooManyErrors = "E0199", "there are more errors than are shown";
 }
 
 impl std::fmt::Display for Code {

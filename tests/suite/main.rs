@@ -1,1 +1,3 @@
 //! Tests of the library from outside, in one binary: each module is one subject.
+
+mod syntax;
