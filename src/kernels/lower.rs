@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
-use crate::plan::{BufferId, Plan, View};
+use crate::plan::{Buffer, BufferId, Plan, View};
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
 /// Never the user's mistake.
@@ -34,6 +34,11 @@ pub(crate) struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         Lowering { plan, kernels: Vec::new(), index: HashMap::new(), consts: plan.consts.clone() }
+    }
+
+    /// A buffer, for its halo.
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
+        self.plan.buffer(id)
     }
 
     /// A buffer as kernels address it.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::interpret::{FmaRounding, Memory, run_units};
+use super::ir::Stmt;
 use super::lower::{LowerError, Lowering};
 use super::step::{Base, Lowered, Nest, Step};
 use crate::graph::Graph;
@@ -19,13 +20,13 @@ pub(super) type At = [i64; 4];
 pub(super) struct Bed {
     buffers: Vec<Buffer>,
     arena: Vec<u32>,
-    /// How many kernels the last run had.
-    pub(super) kernels: usize,
+    /// How many instructions the kernels of the last run had.
+    pub(super) instructions: usize,
 }
 
 impl Bed {
     pub(super) fn new() -> Bed {
-        Bed { buffers: Vec::new(), arena: vec![UNWRITTEN; 16], kernels: 0 }
+        Bed { buffers: Vec::new(), arena: vec![UNWRITTEN; 16], instructions: 0 }
     }
 
     /// A buffer, all NaN.
@@ -142,7 +143,7 @@ impl Bed {
         let mut low = Lowering::new(&plan);
         let steps = lower(&mut low).expect("lowers");
         let (kernels, consts) = low.finish();
-        self.kernels = kernels.len();
+        self.instructions = kernels.iter().map(|k| instructions(&k.body)).sum();
         let lowered = Lowered {
             kernels,
             prepare: Vec::new(),
@@ -182,6 +183,14 @@ impl Bed {
         }
         memory.buffers[arena].as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
     }
+}
+
+fn instructions(body: &[Stmt]) -> usize {
+    let count = |stmt: &Stmt| match stmt {
+        Stmt::Inst(_) | Stmt::Advance { .. } | Stmt::Lookup { .. } => 1,
+        Stmt::Loop { body, .. } => instructions(body),
+    };
+    body.iter().map(count).sum()
 }
 
 /// The invariants of kernels and steps.
