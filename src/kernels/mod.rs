@@ -28,9 +28,9 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tasks;
 
 pub use tasks::lower;
 #[cfg(test)]
