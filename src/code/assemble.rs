@@ -2,9 +2,11 @@
 
 use super::clif::Compiler;
 use super::driver::{Tables, driver};
+use super::x64::{self, Abi};
 use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa};
 use crate::kernels::step::{Lowered, Step};
 use crate::kernels::verify::verify;
+use crate::target::Isa;
 
 /// Makes machine code of kernels and steps.
 ///
@@ -74,7 +76,19 @@ fn kernels(
                 })
                 .collect()
         }
-        Backend::X64 => Err(CodeError::Unsupported("the x64 emitter is not built in".to_owned())),
+        Backend::X64 => {
+            if !matches!(target.isa, Isa::X64 { avx2_fma: true }) {
+                return Err(CodeError::Unsupported(format!("the x64 emitter makes no code for {target}")));
+            }
+            let kernels = lowered.kernels.iter().enumerate();
+            kernels
+                .map(|(number, kernel)| {
+                    let symbol = format!("k{number}_{}", symbol_part(&kernel.name));
+                    x64::emit(kernel, symbol, Abi::host())
+                        .map_err(|error| CodeError::bug(&kernel.name, error.to_string()))
+                })
+                .collect()
+        }
     }
 }
 
