@@ -30,3 +30,5 @@ mod rows;
 mod softmax;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;

@@ -1,2 +1,5 @@
-use super::{Plan}; /// x
-pub fn print(_plan: &Plan) -> String { String::new() }
+use super::Plan;
+/// x
+pub fn print(_plan: &Plan) -> String {
+    String::new()
+}

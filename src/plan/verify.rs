@@ -1,2 +1,5 @@
-use super::{Plan}; /// x
-pub fn verify(_plan: &Plan) -> Vec<String> { Vec::new() }
+use super::Plan;
+/// x
+pub fn verify(_plan: &Plan) -> Vec<String> {
+    Vec::new()
+}
