@@ -28,6 +28,11 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
 mod tiles;

@@ -112,9 +112,15 @@ impl Units {
         Ok(Units { kind, stride: distance(4 * step)?, bytes: distance(VECTOR_BYTES * step)? })
     }
 
-    /// Whether a full unit is 8 f32 side by side.
-    pub(super) fn adjacent(&self) -> bool {
-        self.kind == LayoutKind::Blocked || self.stride == 4
+    /// `acc += weight · the unit at addr`, from memory where its lanes are full and adjacent.
+    pub(super) fn multiply(&self, b: &mut KernelBuilder, acc: Vreg, weight: Vreg, addr: Addr, lanes: usize) {
+        let adjacent = self.kind == LayoutKind::Blocked || (self.stride == 4 && lanes == LANES);
+        if adjacent {
+            b.fma(acc, weight, addr);
+        } else {
+            let value = self.load(b, addr, lanes);
+            b.fma(acc, weight, value);
+        }
     }
 
     pub(super) fn load(&self, b: &mut KernelBuilder, addr: Addr, lanes: usize) -> Vreg {
