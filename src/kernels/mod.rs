@@ -35,3 +35,5 @@ pub(crate) mod testing;
 pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;
