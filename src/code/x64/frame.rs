@@ -71,7 +71,11 @@ impl Frame {
         }
         let rest = self.bytes % PAGE;
         if rest > 0 {
-            asm.emit(Instruction::with2(code_add_imm(Code::Sub_rm64_imm8, rest), Register::RSP, rest as i32))?;
+            asm.emit(Instruction::with2(
+                code_add_imm(Code::Sub_rm64_imm8, rest),
+                Register::RSP,
+                rest as i32,
+            ))?;
         }
         if let Some(place) = self.stack_pointer_at {
             asm.emit(Instruction::with2(Code::And_rm64_imm8, Register::RSP, -(VECTOR_SLOT as i32)))?;

@@ -79,8 +79,7 @@ pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, Em
                 Role::Def | Role::Temp => {}
             }
         }
-        if let (Op::Inst(Inst::Move { .. }) | Op::Advance { .. }, [from, to]) =
-            (item.op, &*accesses)
+        if let (Op::Inst(Inst::Move { .. }) | Op::Advance { .. }, [from, to]) = (item.op, &*accesses)
             && let Some(range) = walk.ranges.get_mut(to.range as usize)
         {
             range.copy_of = from.range;

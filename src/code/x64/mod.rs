@@ -105,7 +105,8 @@ pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function
     }
     let mut general_scratch = None;
     let registers = abi.general();
-    let mut general = assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
+    let mut general =
+        assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
     if general.slots > 0 {
         let (registers, last) = registers.split_at(registers.len() - 1);
         general = assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;

@@ -140,7 +140,8 @@ impl Emitter<'_> {
         match (home, by) {
             (_, Offset::Bytes(0)) => Ok(()),
             (Home::Register(register), Offset::Bytes(bytes)) => {
-                let code = if i8::try_from(bytes).is_ok() { Code::Add_rm64_imm8 } else { Code::Add_rm64_imm32 };
+                let code =
+                    if i8::try_from(bytes).is_ok() { Code::Add_rm64_imm8 } else { Code::Add_rm64_imm32 };
                 self.op(Instruction::with2(code, r64(register), bytes))
             }
             (Home::Slot(slot), Offset::Bytes(bytes)) => {

@@ -12,10 +12,14 @@ use crate::kernels::ir::{LANES, Vreg};
 type Butterfly = [(Code, Option<u32>); 2];
 
 /// Elements of rows i and i + 1 alternate; pairs of them; halves.
-const SINGLES: Butterfly = [(Code::VEX_Vunpcklps_ymm_ymm_ymmm256, None), (Code::VEX_Vunpckhps_ymm_ymm_ymmm256, None)];
-const PAIRS: Butterfly = [(Code::VEX_Vunpcklpd_ymm_ymm_ymmm256, None), (Code::VEX_Vunpckhpd_ymm_ymm_ymmm256, None)];
-const HALVES: Butterfly =
-    [(Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, Some(0x20)), (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, Some(0x31))];
+const SINGLES: Butterfly =
+    [(Code::VEX_Vunpcklps_ymm_ymm_ymmm256, None), (Code::VEX_Vunpckhps_ymm_ymm_ymmm256, None)];
+const PAIRS: Butterfly =
+    [(Code::VEX_Vunpcklpd_ymm_ymm_ymmm256, None), (Code::VEX_Vunpckhpd_ymm_ymm_ymmm256, None)];
+const HALVES: Butterfly = [
+    (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, Some(0x20)),
+    (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, Some(0x31)),
+];
 
 /// The stages, and which rows each butterfly takes and leaves its outputs in.
 ///
