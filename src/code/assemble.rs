@@ -5,6 +5,7 @@ use super::driver::{Tables, driver};
 use super::x64::{self, Abi};
 use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa};
 use crate::kernels::step::{Lowered, Step};
+use crate::kernels::verify::verify;
 use crate::target::Isa;
 
 /// Makes machine code of kernels and steps.
@@ -16,6 +17,10 @@ use crate::target::Isa;
 ///
 /// Where the emitter does not make code for the target, or the program breaks an invariant.
 pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Code, CodeError> {
+    // Code is trusted to stay in its buffers: this is where that is found out.
+    if let Some(problem) = verify(lowered).into_iter().next() {
+        return Err(CodeError::bug(&problem.place, problem.what));
+    }
     let mut compiler = Compiler::new();
     let mut functions = kernels(lowered, target, backend, &mut compiler)?;
 

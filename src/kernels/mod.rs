@@ -29,4 +29,9 @@ mod resize;
 mod rows;
 mod softmax;
 #[cfg(test)]
+pub(crate) mod testing;
+mod tasks;
+
+pub use tasks::lower;
+#[cfg(test)]
 mod testbed;

@@ -26,7 +26,9 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
     let in_channels = dims4(graph.ty(x))[1];
     let out_channels = dims4(&node.ty)[1];
     let groups = match &node.op {
-        Op::Filter(..) => return Some((Algorithm::Depthwise(kind), "taps are shared by all channels".into())),
+        Op::Filter(..) => {
+            return Some((Algorithm::Depthwise(kind), "taps are shared by all channels".into()));
+        }
         Op::Linear => {
             let why = format!("{in_channels} features into blocks of {LANES} outputs");
             return Some((Algorithm::Contract(LayoutKind::Planar), why));

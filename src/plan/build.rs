@@ -139,7 +139,8 @@ impl Builder<'_> {
                 Ok(())
             }
             Op::Const(i) => {
-                let data = self.graph.consts.get(*i as usize).ok_or(PlanError::Bug("a constant is missing"))?;
+                let data =
+                    self.graph.consts.get(*i as usize).ok_or(PlanError::Bug("a constant is missing"))?;
                 let id = self.values.constant(Some(value), dims, &data.data);
                 self.values.set_own(value, id);
                 Ok(())
@@ -157,13 +158,24 @@ impl Builder<'_> {
     }
 
     /// What a group applies to its root's sums.
-    pub(super) fn epilogue(&mut self, group: &Group, root: Value, kind: LayoutKind) -> Result<Epilogue, PlanError> {
-        let expr = if group.members.is_empty() { None } else { Some(self.expression(group, Some(root), kind)?) };
+    pub(super) fn epilogue(
+        &mut self,
+        group: &Group,
+        root: Value,
+        kind: LayoutKind,
+    ) -> Result<Epilogue, PlanError> {
+        let expr =
+            if group.members.is_empty() { None } else { Some(self.expression(group, Some(root), kind)?) };
         Ok(Epilogue { expr })
     }
 
     /// The elementwise members as an expression; operand 0 is the root's sum where there is a root.
-    fn expression(&mut self, group: &Group, root: Option<Value>, kind: LayoutKind) -> Result<Pointwise, PlanError> {
+    fn expression(
+        &mut self,
+        group: &Group,
+        root: Option<Value>,
+        kind: LayoutKind,
+    ) -> Result<Pointwise, PlanError> {
         let graph = self.graph;
         let mut inputs = Vec::new();
         let mut ops = Vec::new();
@@ -205,7 +217,13 @@ impl Builder<'_> {
     }
 
     /// A buffer for an operand, in the layout of the result.
-    fn operand(&mut self, arg: Value, node: &Node, slope: bool, kind: LayoutKind) -> Result<BufferId, PlanError> {
+    fn operand(
+        &mut self,
+        arg: Value,
+        node: &Node,
+        slope: bool,
+        kind: LayoutKind,
+    ) -> Result<BufferId, PlanError> {
         let graph = self.graph;
         let result = dims4(&node.ty);
         let dims = if slope {

@@ -47,7 +47,11 @@ fn transposed(conv: &ConvTranspose, out: [u64; 2]) -> Result<Vec<Correlation>, P
         for x in 0..window.stride[1].min(out[1]) {
             let positions = |a: usize, start: u64| -> Result<Positions, PlanError> {
                 let count = (out[a] - start).div_ceil(window.stride[a]);
-                Ok(Positions { start: narrow(start)?, step: narrow(window.stride[a])?, count: narrow(count)? })
+                Ok(Positions {
+                    start: narrow(start)?,
+                    step: narrow(window.stride[a])?,
+                    count: narrow(count)?,
+                })
             };
             let (rows, columns) = (axis(0, y), axis(1, x));
             let mut taps = Vec::new();
@@ -118,9 +122,7 @@ impl Builder<'_> {
             Ok(vec![Correlation { taps, tap_index, stride, positions }])
         };
         let (groups, transposed_weights, correlations) = match &node.op {
-            Op::Conv(conv) => {
-                (conv.groups, false, one(taps(&conv.window)?, strides(conv.window.stride)?)?)
-            }
+            Op::Conv(conv) => (conv.groups, false, one(taps(&conv.window)?, strides(conv.window.stride)?)?),
             Op::Filter(window, _) => (1, false, one(taps(window)?, strides(window.stride)?)?),
             Op::ConvTranspose(conv) => (conv.groups, true, transposed(conv, [out[2], out[3]])?),
             Op::Linear => (1, false, one(vec![(0, 0)], [1, 1])?),
@@ -204,7 +206,8 @@ impl Builder<'_> {
         let phase = self.values.phase(w);
         let out = self.values.fresh(phase, None, [1, 1, 1, floats.max(1)], Layout::DENSE);
         let reason = format!("panels of {} output channels", pack.vectors * LANES as u32);
-        self.values.push(phase, Task { name: name.to_owned(), kind: TaskKind::PackPanels(pack), out, reason });
+        self.values
+            .push(phase, Task { name: name.to_owned(), kind: TaskKind::PackPanels(pack), out, reason });
         Ok(out)
     }
 
@@ -279,7 +282,12 @@ impl Builder<'_> {
     }
 
     /// One value for each channel, as `[1, C, 1, 1]`.
-    pub(super) fn channels(&mut self, value: Value, channels: u64, kind: LayoutKind) -> Result<BufferId, PlanError> {
+    pub(super) fn channels(
+        &mut self,
+        value: Value,
+        channels: u64,
+        kind: LayoutKind,
+    ) -> Result<BufferId, PlanError> {
         let layout = Layout { kind, halo: Halo::NONE };
         self.values.need(value, Form { dims: [1, channels, 1, 1], layout, exact: true })
     }

@@ -166,7 +166,9 @@ fn keeps_zero(graph: &Graph, group: &Group) -> bool {
         };
         let stays = match (&node.op, node.args.as_slice()) {
             (Op::Unary(op), [x]) => of(x) && zero_of_zero(*op),
-            (Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Min | BinaryOp::Max), [a, b]) => of(a) && of(b),
+            (Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Min | BinaryOp::Max), [a, b]) => {
+                of(a) && of(b)
+            }
             (Op::Binary(BinaryOp::Mul), [a, b]) => of(a) && of(b),
             (Op::Prelu, [x, _]) => of(x),
             _ => false,

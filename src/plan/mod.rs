@@ -9,8 +9,8 @@
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
 //! - every padding lane of a blocked buffer holds 0 whenever the buffer is read.
 
-pub mod panels;
 pub(crate) mod dims;
+pub mod panels;
 pub mod task;
 pub(crate) mod tiles;
 

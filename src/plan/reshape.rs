@@ -139,7 +139,12 @@ impl Builder<'_> {
     }
 
     /// An operand that broadcasting by `[lead, channels, height, width]` cannot express, written out.
-    pub(super) fn expand(&mut self, arg: Value, node: &Node, kind: LayoutKind) -> Result<BufferId, PlanError> {
+    pub(super) fn expand(
+        &mut self,
+        arg: Value,
+        node: &Node,
+        kind: LayoutKind,
+    ) -> Result<BufferId, PlanError> {
         let own = &self.graph.ty(arg).dims;
         let x = self.values.dense(arg)?;
         let missing = node.ty.dims.len() - own.len();
@@ -152,7 +157,8 @@ impl Builder<'_> {
         let (dims, x_strides, out_strides) = merge(&node.ty.dims, &x_strides, &dense_strides(&node.ty.dims));
         let copy = StridedCopy { x, dims, x_offset: 0, x_strides, out_offset: 0, out_strides, vector: false };
         let name = self.graph.node(arg).name.clone();
-        let task = Task { name: name.clone(), kind: TaskKind::Copy(copy), out, reason: "broadcast".to_owned() };
+        let task =
+            Task { name: name.clone(), kind: TaskKind::Copy(copy), out, reason: "broadcast".to_owned() };
         self.values.push(phase, task);
         if kind == LayoutKind::Planar {
             return Ok(out);
@@ -219,11 +225,8 @@ impl Builder<'_> {
         };
         // The padded value is the argument with its halo, read as if the halo were inside.
         let x = node.args[0];
-        let framed = super::values::Form {
-            dims: dims4(self.graph.ty(x)),
-            layout: Layout { kind, halo },
-            exact: true,
-        };
+        let framed =
+            super::values::Form { dims: dims4(self.graph.ty(x)), layout: Layout { kind, halo }, exact: true };
         let id = self.values.need(x, framed)?;
         let whole = self.values.unframed(id, value, dims4(&node.ty));
         self.values.set_own(value, whole);

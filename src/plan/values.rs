@@ -101,14 +101,26 @@ impl<'g> Values<'g> {
     }
 
     /// A buffer in memory of its own.
-    pub(super) fn buffer(&mut self, base: Base, value: Option<Value>, dims: [u64; 4], layout: Layout) -> BufferId {
+    pub(super) fn buffer(
+        &mut self,
+        base: Base,
+        value: Option<Value>,
+        dims: [u64; 4],
+        layout: Layout,
+    ) -> BufferId {
         let buffer = Buffer { value, dims, layout, base, offset: 0 };
         self.storages.push(Storage { base, bytes: buffer.bytes(), lifetime: None });
         self.add(buffer, self.storages.len() - 1, 0)
     }
 
     /// A new buffer of a phase's own memory.
-    pub(super) fn fresh(&mut self, phase: Phase, value: Option<Value>, dims: [u64; 4], layout: Layout) -> BufferId {
+    pub(super) fn fresh(
+        &mut self,
+        phase: Phase,
+        value: Option<Value>,
+        dims: [u64; 4],
+        layout: Layout,
+    ) -> BufferId {
         let base = match phase {
             Phase::Prepare => Base::Packed,
             Phase::Run => Base::Arena,
@@ -269,7 +281,8 @@ impl<'g> Values<'g> {
                 LayoutKind::Planar => TaskKind::Copy(self.inside(own, out)),
                 LayoutKind::Blocked => TaskKind::Convert { x: own },
             };
-            let task = Task { name: output.name.clone(), kind, out, reason: "the caller's output".to_owned() };
+            let task =
+                Task { name: output.name.clone(), kind, out, reason: "the caller's output".to_owned() };
             self.push(Phase::Run, task);
         }
         Ok(())

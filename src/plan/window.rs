@@ -19,7 +19,13 @@ pub(super) fn taps(window: &Window) -> Result<Vec<(i32, i32)>, PlanError> {
 }
 
 /// The halo that `count` outputs under taps and strides need around an input of height and width `size`.
-pub(super) fn halo(taps: &[(i32, i32)], stride: [u64; 2], count: [u64; 2], size: [u64; 2], fill: Fill) -> Halo {
+pub(super) fn halo(
+    taps: &[(i32, i32)],
+    stride: [u64; 2],
+    count: [u64; 2],
+    size: [u64; 2],
+    fill: Fill,
+) -> Halo {
     let reach = |axis: usize| -> (u32, u32) {
         let of = |tap: &(i32, i32)| i64::from(if axis == 0 { tap.0 } else { tap.1 });
         let first = taps.iter().map(of).min().unwrap_or(0);
@@ -54,7 +60,8 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node) -> Result<Halo, PlanError>
         Op::ConvTranspose(conv) => return super::conv::transposed_halo(graph, node, conv),
         _ => return Ok(Halo::NONE),
     };
-    let (Some([_, h, w]), Some([_, oh, ow])) = (node.args.first().and_then(|x| graph.ty(*x).chw()), node.ty.chw())
+    let (Some([_, h, w]), Some([_, oh, ow])) =
+        (node.args.first().and_then(|x| graph.ty(*x).chw()), node.ty.chw())
     else {
         return Err(PlanError::Bug("a window on a value without rows and columns"));
     };

@@ -69,7 +69,8 @@ fn replace(r: &mut Rewrite<'_>, node: &Node, x: Value, statistics: [Value; 4], e
     let x = r.get(x);
     let spatial = node.ty.dims.len() >= 3;
     let dims = if spatial { vec![channels, 1, 1] } else { vec![channels] };
-    let (k, t) = (r.reshape(k, dims.clone(), name("k_channel"), span), r.reshape(t, dims, name("t_channel"), span));
+    let (k, t) =
+        (r.reshape(k, dims.clone(), name("k_channel"), span), r.reshape(t, dims, name("t_channel"), span));
     let product = r.binary(BinaryOp::Mul, x, k, x, name("product"), span);
     let value = r.binary(BinaryOp::Add, product, t, x, node.name.clone(), span);
     r.stand(value);

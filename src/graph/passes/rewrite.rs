@@ -59,7 +59,15 @@ impl<'g> Rewrite<'g> {
     }
 
     /// An elementwise operation whose result has the type of `like`.
-    pub(super) fn binary(&mut self, op: BinaryOp, a: Value, b: Value, like: Value, name: String, span: Span) -> Value {
+    pub(super) fn binary(
+        &mut self,
+        op: BinaryOp,
+        a: Value,
+        b: Value,
+        like: Value,
+        name: String,
+        span: Span,
+    ) -> Value {
         let ty = self.new.ty(like).clone();
         self.push(Node { op: Op::Binary(op), args: vec![a, b], ty, name, span })
     }

@@ -131,12 +131,8 @@ impl Job<'_> {
             };
             let first_row = self.rows.dy.first().map_or(0, |&y| i64::from(y)) * x.strides[2];
             let x_column = start * i64::from(task.stride[1]) * x.column_bytes();
-            let x_strides = [
-                x.strides[0],
-                group_planes as i64 * plane,
-                0,
-                i64::from(task.stride[0]) * x.strides[2],
-            ];
+            let x_strides =
+                [x.strides[0], group_planes as i64 * plane, 0, i64::from(task.stride[0]) * x.strides[2]];
             let out_start = i64::from(rows.start) * out.strides[2]
                 + (i64::from(columns.start) + start * i64::from(columns.step)) * out.strides[3];
             let panel_bytes = block_weights * i64::from(self.vectors);
@@ -158,8 +154,7 @@ impl Job<'_> {
                 args.push(match Extra::of(&extra, &out)? {
                     Extra::Full => {
                         let at = i64::from(rows.start) * extra.strides[2]
-                            + (i64::from(columns.start) + start * i64::from(columns.step))
-                                * extra.strides[3];
+                            + (i64::from(columns.start) + start * i64::from(columns.step)) * extra.strides[3];
                         self.out_arg(&extra, at)
                     }
                     Extra::Channel => self.channel_arg(&extra),

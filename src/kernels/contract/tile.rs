@@ -57,7 +57,9 @@ impl Extra {
         } else if view.dims == [1; 4] {
             Ok(Extra::Scalar)
         } else {
-            Err(LowerError::Plan("an epilogue's operand has neither the output's shape nor one value a channel"))
+            Err(LowerError::Plan(
+                "an epilogue's operand has neither the output's shape nor one value a channel",
+            ))
         }
     }
 }
@@ -235,7 +237,8 @@ impl TileSpec {
                 let at = x + p as i32 * self.stride * self.column_bytes + lane as i32 * 4;
                 k.inst(Inst::LoadSplat { dst: vars.broadcast, addr: vars.x.at(at) });
                 for v in 0..self.vectors {
-                    let weight = vars.weights.get(v as usize).map_or_else(|| Operand::Mem(w_at(v)), |&r| r.into());
+                    let weight =
+                        vars.weights.get(v as usize).map_or_else(|| Operand::Mem(w_at(v)), |&r| r.into());
                     k.fma(self.acc(vars, p, v), vars.broadcast, weight);
                 }
             }
@@ -266,11 +269,13 @@ impl TileSpec {
                         let before = expr.inputs.iter().take(input);
                         let nth = before.filter(|i| matches!(i, PlanOperand::Buffer(_))).count();
                         match (expr.inputs.get(input), extras.get(nth), moving.get(nth)) {
-                            (Some(PlanOperand::Buffer(_)), Some((extra, ..)), Some(&(_, at))) => match extra {
-                                Extra::Full => k.load(at.at(p as i32 * self.out_column), LANES),
-                                Extra::Channel => k.load(at.at(0), LANES),
-                                Extra::Scalar => k.load_splat(at.at(0)),
-                            },
+                            (Some(PlanOperand::Buffer(_)), Some((extra, ..)), Some(&(_, at))) => {
+                                match extra {
+                                    Extra::Full => k.load(at.at(p as i32 * self.out_column), LANES),
+                                    Extra::Channel => k.load(at.at(0), LANES),
+                                    Extra::Scalar => k.load_splat(at.at(0)),
+                                }
+                            }
                             _ => sum,
                         }
                     }),
