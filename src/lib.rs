@@ -9,6 +9,7 @@ pub mod io;
 pub mod kernels;
 pub mod limits;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
 pub mod runtime;
 pub mod source;

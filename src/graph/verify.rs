@@ -108,7 +108,10 @@ impl Verifier<'_> {
         for &arg in &node.args {
             match graph.nodes.get(arg.index()) {
                 Some(n) if arg < value => args.push(&n.ty),
-                _ => return self.problem(at(value), format!("its argument %{} does not come before it", arg.0)),
+                _ => {
+                    return self
+                        .problem(at(value), format!("its argument %{} does not come before it", arg.0));
+                }
             }
         }
         match shape::infer::infer(&node.op, &args, &node.ty) {

@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod call;
 mod contract;
 mod convert;
 mod copy;
@@ -25,4 +26,12 @@ mod pointwise;
 mod pool;
 mod reduce;
 mod resize;
+mod rows;
 mod softmax;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tasks;
+
+pub use tasks::lower;
+#[cfg(test)]
+mod testbed;

@@ -18,9 +18,7 @@ pub const fn channel_axis(rank: usize) -> Option<usize> {
 /// # Errors
 /// If it overflows.
 pub fn elements(dims: &[u64]) -> Rule<u64> {
-    dims.iter()
-        .try_fold(1u64, |n, &d| n.checked_mul(d))
-        .ok_or_else(|| overflow("", "the number of elements"))
+    dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).ok_or_else(|| overflow("", "the number of elements"))
 }
 
 /// One axis of an elementwise operation: equal lengths, or one of them 1.
@@ -49,7 +47,9 @@ pub fn broadcast(a: &[u64], b: &[u64]) -> Rule<Vec<u64>> {
             let (x, y) = (at(a, i), at(b, i));
             broadcast_axis(x, y).ok_or_else(|| {
                 ShapeError::new(Code::Broadcast, "", format!("{a:?} and {b:?} do not go together")).note(
-                    format!("axis {i}, counted from 0: {x} against {y}; each pair must be equal or one of them 1"),
+                    format!(
+                        "axis {i}, counted from 0: {x} against {y}; each pair must be equal or one of them 1"
+                    ),
                 )
             })
         })

@@ -27,7 +27,9 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             let &[o, i, kh, kw] = plain::<4>(args[1], "weight")?;
             kernel_matches(&conv.window, [kh, kw])?;
             if group("input", c, conv.groups)? != i {
-                return Err(wrong(format!("the weight is for {i} channels a group, the value has {c} in all")));
+                return Err(wrong(format!(
+                    "the weight is for {i} channels a group, the value has {c} in all"
+                )));
             }
             group("output", o, conv.groups)?;
             bias(args, o)?;
@@ -80,9 +82,11 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
                 let out = if want == ceil { ceil } else { floor };
                 let counts_padding = pool.kind == PoolKind::Average { count_include_pad: true };
                 match along.window_of_padding(out) {
-                    Some(o) if !counts_padding => {
-                        Err(ShapeError::new(Code::EmptyWindow, "pad", format!("window {o} sees only padding")))
-                    }
+                    Some(o) if !counts_padding => Err(ShapeError::new(
+                        Code::EmptyWindow,
+                        "pad",
+                        format!("window {o} sees only padding"),
+                    )),
                     _ => Ok(out),
                 }
             })?;
@@ -179,7 +183,9 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             };
             let padded = dims.iter().zip(before.iter().zip(after)).map(|(&n, (&b, &a))| {
                 border_fits(Axis::Width, border, n, b, a)?;
-                n.checked_add(b).and_then(|v| v.checked_add(a)).ok_or_else(|| overflow("pad", "the padded axis"))
+                n.checked_add(b)
+                    .and_then(|v| v.checked_add(a))
+                    .ok_or_else(|| overflow("pad", "the padded axis"))
             });
             ty(padded.collect::<Rule<_>>()?)
         }
@@ -187,7 +193,10 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             count(args, 1, 1)?;
             let (rank, out) = (args[0].dims.len(), claimed.dims.len());
             if rank < 2 || out != rank || args[0].dims[..rank - 2] != claimed.dims[..rank - 2] {
-                return Err(wrong(format!("{} resized to {claimed} would change other axes than the last two", args[0])));
+                return Err(wrong(format!(
+                    "{} resized to {claimed} would change other axes than the last two",
+                    args[0]
+                )));
             }
             ty(claimed.dims.clone())
         }
@@ -238,13 +247,15 @@ fn spatial(ty: &Type) -> Rule<[u64; 3]> {
 
 fn channels(ty: &Type) -> Rule<u64> {
     let axis = channel_axis(ty.dims.len());
-    axis.and_then(|axis| ty.dims.get(axis).copied()).ok_or_else(|| wrong("a value without axes has no channels"))
+    axis.and_then(|axis| ty.dims.get(axis).copied())
+        .ok_or_else(|| wrong("a value without axes has no channels"))
 }
 
 /// The axes of an argument that must have `N` of them and no batch.
 fn plain<'a, const N: usize>(ty: &'a Type, what: &str) -> Rule<&'a [u64; N]> {
     let dims: Option<&[u64; N]> = ty.dims.as_slice().try_into().ok();
-    dims.filter(|_| !ty.batched).ok_or_else(|| wrong(format!("the {what} is {ty}, not of {N} axes without a batch")))
+    dims.filter(|_| !ty.batched)
+        .ok_or_else(|| wrong(format!("the {what} is {ty}, not of {N} axes without a batch")))
 }
 
 fn bias(args: &[&Type], out: u64) -> Rule<()> {

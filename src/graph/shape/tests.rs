@@ -23,8 +23,15 @@ fn all_windows() -> impl Iterator<Item = Along> {
             (1..=4u64).flat_map(move |stride| {
                 (1..=3u64).flat_map(move |dilation| {
                     (0..=4u64).flat_map(move |before| {
-                        (0..=4u64)
-                            .map(move |after| Along { axis, n, kernel, stride, dilation, before, after })
+                        (0..=4u64).map(move |after| Along {
+                            axis,
+                            n,
+                            kernel,
+                            stride,
+                            dilation,
+                            before,
+                            after,
+                        })
                     })
                 })
             })
@@ -36,8 +43,7 @@ fn all_windows() -> impl Iterator<Item = Along> {
 fn floor_counts_the_windows_within_the_padded_input() {
     for a in all_windows() {
         let effective = ((a.kernel - 1) * a.dilation + 1) as i64;
-        let count =
-            count_windows(-(a.before as i64), (a.n + a.after) as i64, effective, a.stride as i64);
+        let count = count_windows(-(a.before as i64), (a.n + a.after) as i64, effective, a.stride as i64);
         match a.output() {
             Ok(out) => assert_eq!(out, count, "{a:?}"),
             Err(e) => {
@@ -216,7 +222,9 @@ fn an_output_shape_derives_the_padding() {
 
 #[test]
 fn borders_need_the_elements_they_repeat() {
-    let ok = |b, n, pad| border_fits(Axis::Width, b, n, pad, 0).is_ok() && border_fits(Axis::Width, b, n, 0, pad).is_ok();
+    let ok = |b, n, pad| {
+        border_fits(Axis::Width, b, n, pad, 0).is_ok() && border_fits(Axis::Width, b, n, 0, pad).is_ok()
+    };
     for n in 1..6 {
         for pad in 0..8 {
             assert!(ok(Border::Zero, n, pad) && ok(Border::Replicate, n, pad));

@@ -140,10 +140,8 @@ impl Along {
         let missing = effective - padded;
         let side = self.before.max(self.after) + missing.div_ceil(2);
         let fits = (padded - 1) / self.dilation + 1;
-        error = error.help(format!(
-            "`pad={side}` would make the input large enough along the {}",
-            self.axis.name()
-        ));
+        error = error
+            .help(format!("`pad={side}` would make the input large enough along the {}", self.axis.name()));
         error.help(format!("a kernel of {fits} or less along the {} would fit", self.axis.name()))
     }
 
@@ -238,7 +236,11 @@ impl Padding {
                 return Err(ShapeError::new(
                     Code::WindowLimit,
                     "pad",
-                    format!("{side} {} of padding are more than the limit of {}", axis.unit(), limits::WINDOW),
+                    format!(
+                        "{side} {} of padding are more than the limit of {}",
+                        axis.unit(),
+                        limits::WINDOW
+                    ),
                 ));
             }
         }

@@ -1,12 +1,18 @@
 //! One graph that holds, and each invariant broken in turn.
 
 use super::*;
-use crate::graph::{Conv, Const, Input, Output, Pads, Window};
 use crate::graph::{Border, UnaryOp};
+use crate::graph::{Const, Conv, Input, Output, Pads, Window};
 use crate::source::Span;
 
 fn node(op: Op, args: &[u32], ty: Type, name: &str) -> Node {
-    Node { op, args: args.iter().map(|&a| Value(a)).collect(), ty, name: name.to_owned(), span: Span::default() }
+    Node {
+        op,
+        args: args.iter().map(|&a| Value(a)).collect(),
+        ty,
+        name: name.to_owned(),
+        span: Span::default(),
+    }
 }
 
 /// A 3×3 convolution with stride 2 and more padding above than below, then relu.
