@@ -29,6 +29,8 @@ mod resize;
 mod rows;
 mod softmax;
 mod tasks;
+
+pub use lower::LowerError;
 #[cfg(test)]
 pub(crate) mod testing;
 
