@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
 mod call;
 mod contract;
 mod convert;
@@ -28,9 +29,9 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tasks;
 
 pub use tasks::lower;
 #[cfg(test)]

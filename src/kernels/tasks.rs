@@ -2,7 +2,7 @@
 
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
-use super::{contract, convert, copy, halo, panels};
+use super::{contract, convert, copy, halo, panels, pointwise};
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
@@ -55,9 +55,7 @@ fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<V
             Err(LowerError::Plan("TODO Depthwise(task) => depthwise::lower(task, out, low)"))
         }
         TaskKind::Pool(_) => Err(LowerError::Plan("TODO Pool(task) => pool::lower(task, out, low)")),
-        TaskKind::Pointwise(_) => {
-            Err(LowerError::Plan("TODO Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?])"))
-        }
+        TaskKind::Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?]),
         TaskKind::Reduce(_) => {
             Err(LowerError::Plan("TODO Reduce(task) => Ok(vec![reduce::lower(task, out, low)?])"))
         }

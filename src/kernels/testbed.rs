@@ -6,6 +6,7 @@ use super::interpret::{FmaRounding, Memory, run_units};
 use super::ir::Stmt;
 use super::lower::{LowerError, Lowering};
 use super::step::{Base, Lowered, Nest, Step};
+use super::verify::verify;
 use crate::graph::Graph;
 use crate::plan::{Buffer, BufferId, Fill, Halo, Layout, LayoutKind, Plan};
 use crate::target::Target;
@@ -155,7 +156,7 @@ impl Bed {
             output_bytes: Vec::new(),
             param_bytes: Vec::new(),
         };
-        check(&lowered);
+        assert_eq!(verify(&lowered), [], "{lowered}");
         let forwards = self.interpret(&lowered, false);
         assert!(forwards == self.interpret(&lowered, true), "units depend on each other");
         let free: std::collections::HashSet<usize> = self
@@ -191,13 +192,6 @@ fn instructions(body: &[Stmt]) -> usize {
         Stmt::Loop { body, .. } => instructions(body),
     };
     body.iter().map(count).sum()
-}
-
-/// The invariants of kernels and steps.
-fn check(lowered: &Lowered) {
-    for nest in lowered.run.iter().flat_map(|s| &s.nests) {
-        assert!(nest.units() > 0, "a nest without units");
-    }
 }
 
 /// Small numbers in no order.

@@ -57,7 +57,8 @@ pub(super) fn check(kernel: &Kernel, case: &Case) {
     for (function, abi) in functions {
         let native = Native::new(&function, abi);
         for at_end in [true, false] {
-            let mut pages: Vec<Pages> = case.buffers.iter().map(|words| Pages::new(4 * words.len())).collect();
+            let mut pages: Vec<Pages> =
+                case.buffers.iter().map(|words| Pages::new(4 * words.len())).collect();
             let mut starts = Vec::new();
             for (pages, words) in pages.iter_mut().zip(&case.buffers) {
                 let start = if at_end { pages.bytes().len() - 4 * words.len() } else { 0 };
@@ -89,8 +90,11 @@ pub(super) fn check(kernel: &Kernel, case: &Case) {
                     );
                 }
                 let beside = pages.bytes().len() - expected.len();
-                let around: Vec<u8> =
-                    if at_end { pages.bytes()[..beside].to_vec() } else { pages.bytes()[expected.len()..].to_vec() };
+                let around: Vec<u8> = if at_end {
+                    pages.bytes()[..beside].to_vec()
+                } else {
+                    pages.bytes()[expected.len()..].to_vec()
+                };
                 assert!(around.iter().all(|&byte| byte == 0), "{} wrote beside buffer {number}", kernel.name);
             }
         }
