@@ -56,7 +56,11 @@ pub(crate) fn unary(k: &mut KernelBuilder, op: UnaryOp, x: Vreg) -> Vreg {
         }
         UnaryOp::LeakyRelu { slope } => {
             let scaled = k.binary(VecBinary::Mul, x, slope);
-            where_negative(k, x, scaled, x)
+            if 0.0 < slope && slope <= 1.0 {
+                k.binary(VecBinary::Max, scaled, x)
+            } else {
+                where_negative(k, x, scaled, x)
+            }
         }
         UnaryOp::Elu { alpha } => {
             let negative = exp::expm1(k, x);

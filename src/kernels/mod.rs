@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
 mod call;
 mod contract;
 mod convert;
