@@ -2,8 +2,11 @@
 
 use super::clif::Compiler;
 use super::driver::{Tables, driver};
-use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa};
+use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa, x64};
+use crate::kernels::ir::Kernel;
 use crate::kernels::step::{Lowered, Step};
+use crate::kernels::verify::verify;
+use crate::target::Isa;
 
 /// Makes machine code of kernels and steps.
 ///
@@ -14,6 +17,10 @@ use crate::kernels::step::{Lowered, Step};
 ///
 /// Where the emitter does not make code for the target, or the program breaks an invariant.
 pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Code, CodeError> {
+    // Code is trusted to stay in its buffers: this is where that is found out.
+    if let Some(problem) = verify(lowered).into_iter().next() {
+        return Err(CodeError::bug(&problem.place, problem.what));
+    }
     let mut compiler = Compiler::new();
     let mut functions = kernels(lowered, target, backend, &mut compiler)?;
 
@@ -56,20 +63,22 @@ fn kernels(
     backend: Backend,
     compiler: &mut Compiler,
 ) -> Result<Vec<Function>, CodeError> {
+    let symbol = |(number, kernel): (usize, &Kernel)| format!("k{number}_{}", symbol_part(&kernel.name));
+    let kernels = || lowered.kernels.iter().enumerate().map(|pair| (symbol(pair), pair.1));
     match backend {
         Backend::Cranelift => {
             let isa = isa::target_isa(target, isa::KERNELS)?;
-            lowered
-                .kernels
-                .iter()
-                .enumerate()
-                .map(|(number, kernel)| {
-                    let symbol = format!("k{number}_{}", symbol_part(&kernel.name));
-                    compiler.kernel(&symbol, kernel, &*isa, target)
-                })
-                .collect()
+            kernels().map(|(symbol, kernel)| compiler.kernel(&symbol, kernel, &*isa, target)).collect()
         }
-        Backend::X64 => Err(CodeError::Unsupported("the x64 emitter is not built in".to_owned())),
+        Backend::X64 if target.isa == (Isa::X64 { avx2_fma: true }) => kernels()
+            .map(|(symbol, kernel)| {
+                x64::emit(kernel, symbol.clone(), x64::Abi::host())
+                    .map_err(|error| CodeError::bug(&symbol, error.to_string()))
+            })
+            .collect(),
+        Backend::X64 => {
+            Err(CodeError::Unsupported(format!("the x64 emitter needs AVX2 and FMA, {target} has not both")))
+        }
     }
 }
 

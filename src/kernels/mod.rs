@@ -29,7 +29,11 @@ mod resize;
 mod rows;
 mod softmax;
 mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;

@@ -24,7 +24,6 @@ const RDI: Gpr = 7;
 
 impl Abi {
     /// The convention of a C function on this host.
-    #[cfg(test)]
     pub const fn host() -> Abi {
         if cfg!(windows) { Abi::Win64 } else { Abi::SysV }
     }
