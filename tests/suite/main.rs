@@ -1,4 +1,5 @@
 //! Tests of the library from outside, in one binary: each module is one subject.
+mod check;
 mod convolutions;
 mod executors;
 
