@@ -2,7 +2,7 @@
 
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
-use super::{contract, convert, copy, halo, panels, pointwise};
+use super::{contract, convert, copy, halo, panels, pointwise, reduce, softmax};
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
@@ -56,12 +56,8 @@ fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<V
         }
         TaskKind::Pool(_) => Err(LowerError::Plan("TODO Pool(task) => pool::lower(task, out, low)")),
         TaskKind::Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?]),
-        TaskKind::Reduce(_) => {
-            Err(LowerError::Plan("TODO Reduce(task) => Ok(vec![reduce::lower(task, out, low)?])"))
-        }
-        TaskKind::Softmax(_) => {
-            Err(LowerError::Plan("TODO Softmax(task) => Ok(vec![softmax::lower(task, out, low)?])"))
-        }
+        TaskKind::Reduce(task) => Ok(vec![reduce::lower(task, out, low)?]),
+        TaskKind::Softmax(task) => Ok(vec![softmax::lower(task, out, low)?]),
         TaskKind::Resize(_) => Err(LowerError::Plan("TODO Resize(task) => resize::lower(task, out, low)")),
         TaskKind::Copy(task) => copy::lower(task, out, low),
         TaskKind::Convert { x } => convert::lower(*x, out, low),
