@@ -10,7 +10,7 @@ mod tests;
 use super::axes::{Axis, LARGEST_STRIDE, collapse};
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
-use super::ir::{Cmp, Count, Inst, Int, LANES, Offset, Ptr, Spills, VECTOR_BYTES, VecBinary, VecUnary, Vreg};
+use super::ir::{Cmp, Count, Inst, Int, LANES, Offset, Ptr, Spills, VecBinary, VecUnary, Vreg};
 use super::lower::{LowerError, Lowering, distance};
 use super::math;
 use super::softmax::lane_fill;
