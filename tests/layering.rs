@@ -103,7 +103,10 @@ fn kernels_are_compiled_not_written_with_intrinsics() {
     sources(Path::new("src"), &mut files);
     for file in files {
         let text = fs::read_to_string(&file).expect("readable");
-        let bad = text.lines().find(|l| !l.trim_start().starts_with("//") && (l.contains("std::arch::x86_64") || l.contains("core::arch::") || l.contains("asm!(")));
+        let bad = text.lines().find(|l| {
+            !l.trim_start().starts_with("//")
+                && (l.contains("std::arch::x86_64") || l.contains("core::arch::") || l.contains("asm!("))
+        });
         assert_eq!(bad, None, "{}", file.display());
     }
 }
