@@ -27,11 +27,18 @@ const PEAK_LOOPS: i64 = 20_000;
 /// A program that does nothing but FMAs.
 fn peak_program(backend: Backend) -> Loaded {
     let (x, one) = (Ptr(0), Vreg(CHAINS));
-    let mut body: Vec<Stmt> =
-        (0..=CHAINS).map(|v| Stmt::Inst(Inst::Load { dst: Vreg(v), addr: convc::kernels::ir::Addr { ptr: x, offset: 0 } })).collect();
+    let mut body: Vec<Stmt> = (0..=CHAINS)
+        .map(|v| {
+            Stmt::Inst(Inst::Load { dst: Vreg(v), addr: convc::kernels::ir::Addr { ptr: x, offset: 0 } })
+        })
+        .collect();
     let fma = |v| Stmt::Inst(Inst::Fma { acc: Vreg(v), a: one, b: Operand::Reg(one) });
-    body.push(Stmt::Loop { count: Count::Int(Int(1)), body: (0..CHAINS * 4).map(|i| fma(i % CHAINS)).collect() });
-    let store = |v| Stmt::Inst(Inst::Store { addr: convc::kernels::ir::Addr { ptr: x, offset: 0 }, src: Vreg(v) });
+    body.push(Stmt::Loop {
+        count: Count::Int(Int(1)),
+        body: (0..CHAINS * 4).map(|i| fma(i % CHAINS)).collect(),
+    });
+    let store =
+        |v| Stmt::Inst(Inst::Store { addr: convc::kernels::ir::Addr { ptr: x, offset: 0 }, src: Vreg(v) });
     body.extend((0..CHAINS).map(store));
     let kernel = Kernel {
         name: "peak".into(),
@@ -139,7 +146,9 @@ const LAYERS: &[Layer] = &[
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     println!("{:<20} {:<10} {:>9} {:>9} {:>9} {:>7}", "layer", "backend", "µs", "GFLOP/s", "peak", "share");
-    for layer in LAYERS.iter().filter(|l| wanted.is_empty() || wanted.iter().any(|w| l.name.contains(w.as_str()))) {
+    for layer in
+        LAYERS.iter().filter(|l| wanted.is_empty() || wanted.iter().any(|w| l.name.contains(w.as_str())))
+    {
         let backends = [Options::default().resolved_backend(), Backend::Cranelift];
         for (i, backend) in backends.into_iter().enumerate() {
             if i > 0 && backend == backends[0] {

@@ -172,7 +172,7 @@ fn horner(k: &mut KernelBuilder, x: Vreg, coefficients: &[f32]) -> Vreg {
 fn gelu_tanh(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     let square = k.binary(VecBinary::Mul, x, x);
     // 2·√(2/π), and that times 0.044715.
-    let factor = k.splat(1.595_769_1);
+    let factor = k.splat(1.595_769);
     k.fma(factor, square, 0.071_354_814);
     let twice = k.binary(VecBinary::Mul, factor, x);
     let sigmoid = exp::sigmoid(k, twice);

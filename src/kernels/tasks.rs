@@ -2,7 +2,9 @@
 
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
-use super::{contract, convert, copy, depthwise, halo, panels, planar_conv, pointwise, pool, resize};
+use super::{
+    contract, convert, copy, depthwise, halo, panels, planar_conv, pointwise, pool, reduce, resize, softmax,
+};
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
@@ -52,12 +54,8 @@ fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<V
         TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
         TaskKind::Pool(task) => pool::lower(task, out, low),
         TaskKind::Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?]),
-        TaskKind::Reduce(_) => {
-            Err(LowerError::Plan("TODO Reduce(task) => Ok(vec![reduce::lower(task, out, low)?])"))
-        }
-        TaskKind::Softmax(_) => {
-            Err(LowerError::Plan("TODO Softmax(task) => Ok(vec![softmax::lower(task, out, low)?])"))
-        }
+        TaskKind::Reduce(task) => Ok(vec![reduce::lower(task, out, low)?]),
+        TaskKind::Softmax(task) => Ok(vec![softmax::lower(task, out, low)?]),
         TaskKind::Resize(task) => resize::lower(task, out, low),
         TaskKind::Copy(task) => copy::lower(task, out, low),
         TaskKind::Convert { x } => convert::lower(*x, out, low),
