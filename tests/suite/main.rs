@@ -1,5 +1,9 @@
 //! Tests of the library from outside, in one binary: each module is one subject.
+mod cases;
 mod convolutions;
 mod executors;
+mod nets;
+mod recorded;
+mod resampling;
 
 mod syntax;
