@@ -17,5 +17,9 @@ pub mod syntax;
 pub mod target;
 pub mod tensor;
 
+#[cfg(feature = "cli")]
 #[cfg(any())]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

@@ -16,6 +16,8 @@ pub(super) struct Key {
     pub prefix: String,
     /// Whether `key=` gave it.
     pub explicit: bool,
+    /// The name of the layer's node.
+    pub node: String,
 }
 
 /// Whether a name cannot be given to a value.
@@ -23,14 +25,16 @@ pub(super) fn reserved(name: &str) -> bool {
     matches!(name, "it" | "input" | "true" | "false")
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// A name with its interpolations put in; `None` if it failed or waits for a size.
-    pub fn name_text(&mut self, name: &Name) -> Option<String> {
+    pub fn name_text(&mut self, name: &'a Name) -> Option<String> {
         let mut text = String::new();
         for part in &name.parts {
             match part {
                 NamePart::Text(part) => text.push_str(part),
-                NamePart::Index(expr) => text.push_str(&self.whole(expr, 0, "an index in a name")?.to_string()),
+                NamePart::Index(expr) => {
+                    text.push_str(&self.whole(expr, 0, "an index in a name")?.to_string())
+                }
             }
         }
         if text.len() + self.scope.prefix.len() > limits::NAME_BYTES {
@@ -58,21 +62,36 @@ impl Checker<'_> {
     pub fn undefined(&mut self, name: &str, span: Span) {
         let diagnostic = Diagnostic::error(Code::UnknownName, span, format!("`{name}` is not defined"));
         let values = self.scope.names.keys().map(String::as_str);
-        let diagnostic = Self::suggest(diagnostic, name, values.chain(["it", "input"]));
+        let diagnostic = match table::function(name) {
+            Some(function) if function.makes_taps() => {
+                diagnostic.help(format!("`{name}(…)` with its settings makes a kernel"))
+            }
+            Some(_) => diagnostic.help(format!("`{name}(…)` is a function")),
+            None => Self::suggest(diagnostic, name, values.chain(["it", "input"])),
+        };
         self.report(diagnostic);
     }
 
     /// The key of a layer: what `key=` says, else its name, else one made up where that will do.
     pub fn key(&mut self, given: Option<String>, name: Option<&str>, layer: &'static str, span: Span) -> Key {
         if let Some(given) = given {
-            return Key { prefix: format!("{}{given}", self.scope.prefix), explicit: true };
+            let prefix = format!("{}{given}", self.scope.prefix);
+            let node = name.map_or(prefix.clone(), |name| format!("{}{name}", self.scope.prefix));
+            return Key { prefix, explicit: true, node: self.drafts.named(&node) };
         }
         if self.names_needed && (name.is_none() || self.scope.unnamed.is_some()) {
             self.unnamed(layer, span);
         }
         match name {
-            Some(name) => Key { prefix: format!("{}{name}", self.scope.prefix), explicit: false },
-            None => Key { prefix: self.made_up(layer), explicit: false },
+            Some(name) => {
+                let prefix = format!("{}{name}", self.scope.prefix);
+                let node = self.drafts.named(&prefix);
+                Key { prefix, explicit: false, node }
+            }
+            None => {
+                let prefix = self.made_up(layer);
+                Key { prefix: prefix.clone(), explicit: false, node: prefix }
+            }
         }
     }
 
@@ -96,7 +115,9 @@ impl Checker<'_> {
                 format!("this `{layer}` has weights but no name to find them by in the file"),
             ),
         };
-        self.report(diagnostic.help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")));
+        self.report(
+            diagnostic.help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")),
+        );
     }
 
     /// A parameter `prefix.suffix`; the one that is there already where weights are shared.
@@ -115,7 +136,8 @@ impl Checker<'_> {
         }
         let elements = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         if elements.is_none_or(|n| n > limits::ELEMENTS) {
-            let text = format!("its weight {dims:?} has more elements than the limit of {}", limits::ELEMENTS);
+            let text =
+                format!("its weight {dims:?} has more elements than the limit of {}", limits::ELEMENTS);
             self.error(Code::TooManyElements, span, text);
             return None;
         }
@@ -129,8 +151,12 @@ impl Checker<'_> {
         let (first, place) = (node.shape.clone()?, node.span);
         if !wanted {
             let text = format!("the weights of two layers would both be `{key}`");
-            let diagnostic = Diagnostic::error(Code::DuplicateKey, span, text).also(place, "the first is here");
-            self.report(diagnostic.help("`key=\"…\"` in one of them shares the weights, another name keeps them apart"));
+            let diagnostic =
+                Diagnostic::error(Code::DuplicateKey, span, text).also(place, "the first is here");
+            self.report(
+                diagnostic
+                    .help("`key=\"…\"` in one of them shares the weights, another name keeps them apart"),
+            );
             return None;
         }
         if first.concrete().is_none_or(|ty| ty.dims != dims) {
