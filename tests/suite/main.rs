@@ -1,6 +1,10 @@
 //! Tests of the library from outside, in one binary: each module is one subject.
+mod cases;
 mod convolutions;
 mod elementwise;
 mod executors;
+mod nets;
+mod recorded;
+mod resampling;
 
 mod syntax;
