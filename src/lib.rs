@@ -18,4 +18,8 @@ pub mod target;
 pub mod tensor;
 
 #[cfg(feature = "cli")]
+#[cfg(any())]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

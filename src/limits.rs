@@ -3,10 +3,13 @@
 //! Every limit is checked before the memory or the time it guards is spent. They are generous for
 //! real networks and small enough that a hostile text fails within a second.
 
-/// Bytes of a model's text.
-pub const TEXT_BYTES: usize = 16 << 20;
-/// Depth of nested brackets, calls and operators in the text (the parser recurses).
+/// Bytes of a model's text. ResNet-152 with every layer written out takes 50 KB, [`TAPS`] numbers of
+/// ten characters 640 KB; the parser needs up to 300 bytes for each byte of the text.
+pub const TEXT_BYTES: usize = 1 << 20;
+/// Depth of nested brackets in the text (the parser recurses).
 pub const NESTING: usize = 64;
+/// Depth of an expression's tree: brackets, and the operators of a chain (every stage recurses).
+pub const EXPR_DEPTH: usize = 256;
 /// Statements after blocks are inlined and `repeat` is unrolled.
 pub const STATEMENTS: usize = 20_000;
 /// Expressions evaluated while blocks are inlined and `repeat` is unrolled.
@@ -37,7 +40,15 @@ pub const TAPS: usize = 1 << 16;
 pub const WEIGHT_FILE_BYTES: u64 = 8 << 30;
 /// Bytes of a weight file's header; its directory takes several times that in memory.
 pub const WEIGHT_HEADER_BYTES: u64 = 16 << 20;
+/// Entries of an archive of arrays.
+pub const ARCHIVE_ENTRIES: usize = 4096;
+/// Bytes that an archive may unpack to, for each of its own.
+pub const ARCHIVE_RATIO: u64 = 100;
+/// Bytes that any archive may unpack to.
+pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// Side of a picture in pixels, and pixels in all.
 pub const PICTURE_SIDE: u32 = 1 << 16;
+/// Inputs, and outputs, of a program.
+pub const PORTS: usize = 64;
 /// Pixels of a picture.
 pub const PICTURE_PIXELS: u64 = 1 << 28;

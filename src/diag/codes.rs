@@ -104,13 +104,16 @@ codes! {
     WindowLimit = "E0706", "a kernel, stride, dilation or padding is too large";
     TooManyTaps = "E0707", "taps have too many elements";
     NameTooLong = "E0708", "a name is too long";
-    TooManyErrors = "E0709", "too many errors";
     // W02: what is probably not meant.
     UnusedValue = "W0201", "a value is never used";
     UnusedKernel = "W0202", "a kernel is never used";
     UnusedBlock = "W0203", "a block is never used";
     UnusedInput = "W0204", "an input is never used";
     UnusedParameter = "W0205", "a block's parameter is never used";
+    BadString = "E0104", "a string is not closed or has an unknown escape";
+    BadCharacter = "E0105", "a character is not part of the language";
+    OutsideModel = "E0106", "a statement stands outside of a model";
+    TooManyErrors = "E0199", "there are more errors than are shown";
 }
 
 impl std::fmt::Display for Code {

@@ -9,10 +9,11 @@ mod render;
 mod suggest;
 
 pub use codes::Code;
-pub use render::{RenderOptions, render};
+pub use render::{RenderOptions, escape, render};
 pub use suggest::did_you_mean;
 
-use crate::source::Span;
+use crate::limits;
+use crate::source::{Source, Span};
 
 /// How serious a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,8 +102,23 @@ impl Diagnostic {
         self
     }
 
+    /// The 1-based line and column (in characters) of its place, for messages of one line and for
+    /// editors; `None` where the file as a whole is meant.
+    pub fn position(&self, source: &Source) -> Option<(usize, usize)> {
+        let at = self.primary.as_ref()?.span.start;
+        Some((source.line(at), source.column(at)))
+    }
+
     /// Whether it stops the compilation.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// What is said about a text longer than [`limits::TEXT_BYTES`].
+pub(crate) fn text_too_long(bytes: usize) -> Diagnostic {
+    Diagnostic::file_error(
+        Code::TextTooLong,
+        format!("the text is {bytes} bytes long, the limit is {}", limits::TEXT_BYTES),
+    )
 }

@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
 mod call;
 mod contract;
 mod convert;
@@ -29,9 +30,13 @@ mod resize;
 mod rows;
 mod softmax;
 mod tasks;
+
+pub use lower::LowerError;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;

@@ -7,3 +7,7 @@ pub mod ast;
 mod dump;
 mod parse;
 mod print;
+
+pub use dump::dump;
+pub use parse::parse;
+pub use print::format;

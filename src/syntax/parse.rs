@@ -1,1 +1,0 @@
-//! Text → syntax tree. The only file that names pest.
