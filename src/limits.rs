@@ -40,6 +40,12 @@ pub const TAPS: usize = 1 << 16;
 pub const WEIGHT_FILE_BYTES: u64 = 8 << 30;
 /// Bytes of a weight file's header; its directory takes several times that in memory.
 pub const WEIGHT_HEADER_BYTES: u64 = 16 << 20;
+/// Entries of an archive of arrays.
+pub const ARCHIVE_ENTRIES: usize = 4096;
+/// Bytes that an archive may unpack to, for each of its own.
+pub const ARCHIVE_RATIO: u64 = 100;
+/// Bytes that any archive may unpack to.
+pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// Side of a picture in pixels, and pixels in all.
 pub const PICTURE_SIDE: u32 = 1 << 16;
 /// Pixels of a picture.

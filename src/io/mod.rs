@@ -1,4 +1,12 @@
 //! Arrays, pictures and weight files, read with limits and written whole or not at all.
 
 #[cfg(feature = "cli")]
+pub mod atomic;
+mod error;
+pub mod npy;
+#[cfg(feature = "cli")]
+pub mod npz;
+pub mod safe_file;
+
+pub use error::FileError;
 pub mod picture;
