@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::console::{Console, Format, escaped};
 use super::report;
 use crate::diag::Diagnostic;
+use crate::io::FileError;
 use crate::source::Source;
 
 /// Exit code: the model or the data is wrong.
@@ -60,6 +61,11 @@ impl Failure {
 
     pub(super) fn data(text: impl Into<String>) -> Failure {
         Failure::Data(Message::new(text))
+    }
+
+    /// A file cannot be read or written; the error names it.
+    pub(super) fn file(error: FileError) -> Failure {
+        Failure::data(error.to_string())
     }
 
     /// Adds what would mend it.

@@ -1,6 +1,6 @@
 //! `convc fmt`: the syntax tree's printer.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::console::{Console, Format, shown};
@@ -73,10 +73,7 @@ fn format_one(file: &Path, check: bool, console: &mut Console) -> Result<bool, F
         (false, true) => console.print(format_args!("{formatted}")).map(|()| true),
         (false, false) if formatted == source.text() => Ok(true),
         (false, false) => {
-            // A link stays a link: what it leads to is replaced.
-            let target = std::fs::canonicalize(file).map_err(|e| sources::unreadable(file, &e))?;
-            atomic::write(&target, formatted.as_bytes())
-                .map_err(|e| Failure::data(format!("{}: it could not be written: {e}", shown(file))))?;
+            atomic::write(file, &[], |out| out.write_all(formatted.as_bytes())).map_err(Failure::file)?;
             console.status(format!("{} formatted", shown(file)));
             Ok(true)
         }

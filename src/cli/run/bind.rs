@@ -15,8 +15,8 @@ pub(in crate::cli) struct Declared {
     /// Whether a free batch axis stands before `axes`.
     pub(in crate::cli) batched: bool,
     pub(in crate::cli) axes: Vec<Axis>,
-    /// The file read where none is given.
-    pub(in crate::cli) file: Option<std::path::PathBuf>,
+    /// The file read where none is given, as written in the text.
+    pub(in crate::cli) file: Option<String>,
 }
 
 /// One axis of a declared input.
