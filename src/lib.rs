@@ -17,5 +17,5 @@ pub mod syntax;
 pub mod target;
 pub mod tensor;
 
-#[cfg(feature = "cli")]
+#[cfg(any())]
 pub mod cli;

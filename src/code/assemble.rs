@@ -2,8 +2,11 @@
 
 use super::clif::Compiler;
 use super::driver::{Tables, driver};
+use super::x64::{self, Abi};
 use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa};
 use crate::kernels::step::{Lowered, Step};
+use crate::kernels::verify::verify;
+use crate::target::Isa;
 
 /// Makes machine code of kernels and steps.
 ///
@@ -14,6 +17,10 @@ use crate::kernels::step::{Lowered, Step};
 ///
 /// Where the emitter does not make code for the target, or the program breaks an invariant.
 pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Code, CodeError> {
+    // Code is trusted to stay in its buffers: this is where that is found out.
+    if let Some(problem) = verify(lowered).into_iter().next() {
+        return Err(CodeError::bug(&problem.place, problem.what));
+    }
     let mut compiler = Compiler::new();
     let mut functions = kernels(lowered, target, backend, &mut compiler)?;
 
@@ -69,7 +76,19 @@ fn kernels(
                 })
                 .collect()
         }
-        Backend::X64 => Err(CodeError::Unsupported("the x64 emitter is not built in".to_owned())),
+        Backend::X64 => {
+            if !matches!(target.isa, Isa::X64 { avx2_fma: true }) {
+                return Err(CodeError::Unsupported(format!("the x64 emitter makes no code for {target}")));
+            }
+            let kernels = lowered.kernels.iter().enumerate();
+            kernels
+                .map(|(number, kernel)| {
+                    let symbol = format!("k{number}_{}", symbol_part(&kernel.name));
+                    x64::emit(kernel, symbol, Abi::host())
+                        .map_err(|error| CodeError::bug(&kernel.name, error.to_string()))
+                })
+                .collect()
+        }
     }
 }
 

@@ -104,7 +104,6 @@ codes! {
     WindowLimit = "E0706", "a kernel, stride, dilation or padding is too large";
     TooManyTaps = "E0707", "taps have too many elements";
     NameTooLong = "E0708", "a name is too long";
-    TooManyErrors = "E0709", "too many errors";
     // W02: what is probably not meant.
     UnusedValue = "W0201", "a value is never used";
     UnusedKernel = "W0202", "a kernel is never used";

@@ -28,6 +28,8 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tasks;
 
 pub use tasks::lower;

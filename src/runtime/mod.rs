@@ -9,6 +9,8 @@ mod executor;
 mod map;
 pub mod params;
 mod program;
+#[cfg(test)]
+mod tests;
 
 pub use buffer::AllocError;
 pub use executor::{Executor, Sequential};

@@ -76,6 +76,15 @@ fn check(layer: &Layer) {
     agree(&layer.graph, &[layer.input.view()], &layer.params, 2e-5);
 }
 
+/// Height and width of a window's output, where it fits.
+fn out_size(window: &Window, size: [u64; 2]) -> Option<[u64; 2]> {
+    let out = |a: usize| {
+        let reach = size[a] + window.pad.before(a) + window.pad.after(a);
+        reach.checked_sub(window.effective(a)).map(|n| n / window.stride[a] + 1)
+    };
+    Some([out(0)?, out(1)?])
+}
+
 fn border() -> impl Strategy<Value = Border> {
     prop_oneof![Just(Border::Zero), Just(Border::Replicate), Just(Border::Reflect), Just(Border::Wrap)]
 }
@@ -96,6 +105,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
+    fn contractions_agree(
+        window in window(),
+        border in border(),
+        size in [3u64..=17, 3u64..=23],
+        c in 1u64..=17,
+        o in prop_oneof![8u64..=17, Just(24u64), Just(40)],
+        relu: bool,
+    ) {
+        let Some([oh, ow]) = out_size(&window, size) else { return Ok(()) };
+        let op = Op::Conv(Conv { window, border, groups: 1 });
+        let w = vec![o, c, window.kernel[0], window.kernel[1]];
+        check(&layer(op, [c, size[0], size[1]], w, [o, oh, ow], relu));
+    }
+
+    #[test]
     fn convolutions_agree(
         window in window(),
         border in border(),
@@ -105,11 +129,7 @@ proptest! {
         o in prop_oneof![1u64..=4, 7u64..=17, Just(40u64)],
         relu: bool,
     ) {
-        let out = |a: usize| {
-            let reach = size[a] + window.pad.before(a) + window.pad.after(a);
-            reach.checked_sub(window.effective(a)).map(|n| n / window.stride[a] + 1)
-        };
-        let (Some(oh), Some(ow)) = (out(0), out(1)) else { return Ok(()) };
+        let Some([oh, ow]) = out_size(&window, size) else { return Ok(()) };
         let (c, o) = (c * groups, o * groups);
         let op = Op::Conv(Conv { window, border, groups });
         let w = vec![o, c / groups, window.kernel[0], window.kernel[1]];
@@ -124,11 +144,7 @@ proptest! {
         c in prop_oneof![2u64..=5, 8u64..=20],
         relu: bool,
     ) {
-        let out = |a: usize| {
-            let reach = size[a] + window.pad.before(a) + window.pad.after(a);
-            reach.checked_sub(window.effective(a)).map(|n| n / window.stride[a] + 1)
-        };
-        let (Some(oh), Some(ow)) = (out(0), out(1)) else { return Ok(()) };
+        let Some([oh, ow]) = out_size(&window, size) else { return Ok(()) };
         let op = Op::Conv(Conv { window, border, groups: c });
         let w = vec![c, 1, window.kernel[0], window.kernel[1]];
         check(&layer(op, [c, size[0], size[1]], w, [c, oh, ow], relu));

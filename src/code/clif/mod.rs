@@ -45,7 +45,11 @@ impl Compiler {
         params: &[types::Type],
         build: impl FnOnce(&mut FunctionBuilder<'_>) -> Result<(), CodeError>,
     ) -> Result<Function, CodeError> {
-        self.build(symbol, isa, params, build)?;
+        self.build(symbol, isa, params, |builder| {
+            // Marks every instruction: where they end is read from Cranelift's table of locations.
+            builder.set_srcloc(SourceLoc::new(1));
+            build(builder)
+        })?;
         self.context
             .compile(isa, &mut self.control)
             .map_err(|error| CodeError::bug(symbol, format!("{}\n{}", error.inner, error.func.display())))?;
@@ -64,8 +68,6 @@ impl Compiler {
         self.context.func =
             ClifFunction::with_name_signature(UserFuncName::default(), signature(isa, params));
         let mut builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        // Marks every instruction: where they end is read from Cranelift's table of locations.
-        builder.set_srcloc(SourceLoc::new(1));
         match build(&mut builder) {
             Ok(()) => {
                 builder.seal_all_blocks();

@@ -6,9 +6,6 @@
 use super::EmitError;
 use crate::kernels::ir::{Addr, Arg, Count, Inst, Kernel, Offset, Operand, Ptr, Stmt, VecUnary, Vreg};
 
-/// The stride whose 8 lanes two loads and shuffles fetch.
-pub(super) const PAIR_STRIDE: i32 = 8;
-
 /// The two files of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -123,6 +120,11 @@ pub(super) const fn temporary(class: Class) -> Var {
 pub(super) fn is_far(addr: Addr, stride: i32, lanes: u8) -> bool {
     let last = i64::from(addr.offset) + i64::from(stride) * (i64::from(lanes) - 1);
     i32::try_from(last).is_err()
+}
+
+/// Whether a strided load takes every other element, 4 or 8 of them: two loads and shuffles then fetch them.
+pub(super) fn is_pairs(addr: Addr, stride: i32, lanes: u8) -> bool {
+    stride == 8 && (lanes == 4 || lanes == 8) && !is_far(addr, stride, lanes)
 }
 
 /// Flattens a kernel. Loops that run exactly once leave no trace.
@@ -241,7 +243,7 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
         Inst::LoadStrided { dst, addr, stride, lanes } => {
             add(pointer(addr.ptr), Role::Use);
             add(vector(*dst), Role::Def);
-            if *lanes > 4 && !(*lanes == 8 && *stride == PAIR_STRIDE) {
+            if *lanes > 4 && !is_pairs(*addr, *stride, *lanes) {
                 add(temp, Role::Temp);
             }
             if is_far(*addr, *stride, *lanes) {

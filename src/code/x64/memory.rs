@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, MemoryOperand};
 use super::EmitError;
 use super::abi::{Gpr, r64, xmm, ymm};
 use super::emit::{Emitter, memory_at};
-use super::flat::{Class, PAIR_STRIDE, is_far};
+use super::flat::{Class, is_far, is_pairs};
 use super::pool::Constant;
 use crate::kernels::ir::{Addr, Vreg};
 
@@ -95,7 +95,7 @@ impl Emitter<'_> {
         }
         let base = self.pointer(addr.ptr)?;
         let target = self.target(dst)?;
-        if stride == PAIR_STRIDE && (lanes == 4 || lanes == 8) && !is_far(addr, stride, lanes) {
+        if is_pairs(addr, stride, lanes) {
             self.load_pairs(target, base, addr.offset, lanes)?;
             return self.wrote(dst);
         }

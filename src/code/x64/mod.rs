@@ -37,7 +37,7 @@ use flat::Class;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EmitError {
     /// A kernel that may not keep registers in memory needs too many.
-    #[error("kernel `{kernel}` needs {pressure} vector registers at once, there are {available}")]
+    #[error("it needs {pressure} vector registers at once, there are {available}")]
     Pressure {
         /// Its name.
         kernel: String,
@@ -47,19 +47,19 @@ pub(crate) enum EmitError {
         available: u32,
     },
     /// A variable is not one of those that the kernel declares.
-    #[error("kernel `{kernel}` uses a variable that it does not declare")]
+    #[error("it uses a variable that it does not declare")]
     Variable {
         /// Its name.
         kernel: String,
     },
     /// A variable may be read before it is assigned.
-    #[error("kernel `{kernel}` reads a variable before it assigns it")]
+    #[error("it reads a variable before it assigns it")]
     Unassigned {
         /// Its name.
         kernel: String,
     },
     /// An operation with a number outside its limits.
-    #[error("kernel `{kernel}` has an operation that no machine code can express: {what}")]
+    #[error("it has an operation that no machine code can express: {what}")]
     Operation {
         /// Its name.
         kernel: String,

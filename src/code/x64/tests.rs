@@ -1,1 +1,5 @@
-
+mod each;
+mod harness;
+mod native;
+mod random;
+mod shape;

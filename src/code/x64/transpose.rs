@@ -21,11 +21,11 @@ const HALVES: Butterfly = [
     (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, Some(0x31)),
 ];
 
-/// The rows that hold the outputs after each stage, and at the end in order.
+/// The stages, and which rows each butterfly takes and leaves its outputs in.
 ///
-/// With rows a to h: stage 1 mixes (a, b), (c, d), …; stage 2 the results of these, so that after it
-/// `[4q + j]` holds column j of the rows 4q to 4q + 3 in its lower half and column j + 4 in its upper;
-/// stage 3 joins the halves.
+/// The first alternates the elements of two rows, the second pairs of elements: after it every row
+/// holds four elements of column j in its lower half and four of column j + 4 in its upper one. The
+/// third joins the halves.
 const STAGES: [(Butterfly, [(usize, usize); 4]); 3] = [
     (SINGLES, [(0, 1), (2, 3), (4, 5), (6, 7)]),
     (PAIRS, [(0, 2), (1, 3), (4, 6), (5, 7)]),
