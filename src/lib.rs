@@ -17,5 +17,5 @@ pub mod syntax;
 pub mod target;
 pub mod tensor;
 
-#[cfg(any())]
+#[cfg(feature = "cli")]
 pub mod cli;

@@ -1,7 +1,6 @@
 //! Values of flags: their types and how they are read.
 
 use crate::code::Backend;
-use crate::target::{Isa, Target};
 
 /// `H=480,W=640`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,28 +100,6 @@ pub(super) enum Math {
     Default,
     /// Every sum as it is written; equal on every backend with FMA
     Strict,
-}
-
-/// What code is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum TargetName {
-    /// x86-64 with AVX2 and FMA, 32 KiB L1, 512 KiB L2
-    X64Avx2,
-    /// x86-64 with SSE2 only
-    X64,
-    /// AArch64 with NEON
-    Aarch64,
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Target {
-        let isa = match name {
-            TargetName::X64Avx2 => return Target::X64_AVX2,
-            TargetName::X64 => Isa::X64 { avx2_fma: false },
-            TargetName::Aarch64 => Isa::Aarch64,
-        };
-        Target { isa, ..Target::X64_AVX2 }
-    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub(super) struct Reading<'a> {
     pub(super) folder: &'a Path,
     pub(super) conversion: Conversion,
     pub(super) seed: u64,
+    /// The axes of one sample of an input, by its number, once the sizes are bound.
+    pub(super) dims: &'a dyn Fn(usize, &[(String, u64)]) -> Result<Vec<u64>, Failure>,
 }
 
 /// Reads the inputs that a model declares: from the files given, from those that the model names, or,
@@ -60,33 +62,51 @@ pub(super) fn read(
         return Ok(inputs);
     }
     let files = assign(declared, given)?;
-    let mut slots: Vec<Option<(Ready, Origin)>> = declared.iter().map(|_| None).collect();
-    // Files first: they bind the sizes that random inputs take.
-    for random in [false, true] {
-        for ((input, file), slot) in declared.iter().zip(&files).zip(&mut slots) {
-            if random == (file.is_none() && input.file.is_none()) {
-                *slot = Some(read_one(input, declared, file.as_deref(), given.is_empty(), bound, reading)?);
+    let mut slots: Vec<Option<(Ready, Origin)>> = Vec::new();
+    for (input, file) in declared.iter().zip(&files) {
+        slots.push(read_file(input, file.as_deref(), bound, reading)?);
+    }
+    // Random inputs take the sizes that files have bound.
+    let mut notes = Vec::new();
+    for (input, slot) in declared.iter().zip(&slots) {
+        match slot {
+            Some(_) => {}
+            None if given.is_empty() => bind::bind_defaults(input, bound, &mut notes),
+            None => {
+                return Err(Failure::usage(format!("input `{}` is not given", input.name))
+                    .note(format!("the model has {}", list(declared))));
             }
         }
     }
-    let (ready, origins) = slots.into_iter().flatten().unzip();
-    Ok(Inputs { ready, origins })
+    let mut inputs = Inputs { ready: Vec::new(), origins: Vec::new() };
+    for (i, (input, slot)) in declared.iter().zip(slots).enumerate() {
+        let (mut ready, origin) = match slot {
+            Some(read) => read,
+            None => {
+                let dims = (reading.dims)(i, &bound.sizes())?;
+                (bind::random(input, &dims, reading.seed, reading.conversion.memory)?, Origin::Random)
+            }
+        };
+        ready.notes.append(&mut notes);
+        inputs.ready.push(ready);
+        inputs.origins.push(origin);
+    }
+    Ok(inputs)
 }
 
-fn read_one(
+/// Reads the file given for an input, or the one that the model names.
+fn read_file(
     input: &Declared,
-    declared: &[Declared],
     file: Option<&Path>,
-    nothing_given: bool,
     bound: &mut Bound,
     reading: &Reading<'_>,
-) -> Result<(Ready, Origin), Failure> {
+) -> Result<Option<(Ready, Origin)>, Failure> {
     let memory = reading.conversion.memory;
     match (file, &input.file) {
         (Some(file), _) => {
             let content = load_one(file, memory)?;
             let ready = bind::bind(input, content, &shown(file), bound, reading.conversion)?;
-            Ok((ready, Origin::File(file.to_path_buf())))
+            Ok(Some((ready, Origin::File(file.to_path_buf()))))
         }
         (None, Some(written)) => {
             let path = safe_file::beneath(reading.folder, written, false)
@@ -94,13 +114,9 @@ fn read_one(
             let content = load_one(&path, memory)?;
             let mut ready = bind::bind(input, content, &shown(&path), bound, reading.conversion)?;
             ready.notes.insert(0, format!("input `{}` is {}, which the model names", input.name, shown(&path)));
-            Ok((ready, Origin::Default(path)))
+            Ok(Some((ready, Origin::Default(path))))
         }
-        (None, None) if nothing_given => {
-            Ok((bind::random(input, reading.seed, bound, memory)?, Origin::Random))
-        }
-        (None, None) => Err(Failure::usage(format!("input `{}` is not given", input.name))
-            .note(format!("the model has {}", list(declared)))),
+        (None, None) => Ok(None),
     }
 }
 
