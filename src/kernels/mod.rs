@@ -28,10 +28,12 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tasks;
 
 pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;

@@ -2,7 +2,7 @@
 
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
-use super::{contract, convert, copy, halo, panels};
+use super::{contract, convert, copy, depthwise, halo, panels, pool};
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
@@ -51,10 +51,8 @@ fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<V
         TaskKind::PlanarConv(_) => {
             Err(LowerError::Plan("TODO PlanarConv(task) => planar_conv::lower(task, out, low)"))
         }
-        TaskKind::Depthwise(_) => {
-            Err(LowerError::Plan("TODO Depthwise(task) => depthwise::lower(task, out, low)"))
-        }
-        TaskKind::Pool(_) => Err(LowerError::Plan("TODO Pool(task) => pool::lower(task, out, low)")),
+        TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
+        TaskKind::Pool(task) => pool::lower(task, out, low),
         TaskKind::Pointwise(_) => {
             Err(LowerError::Plan("TODO Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?])"))
         }

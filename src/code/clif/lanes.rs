@@ -359,8 +359,9 @@ impl<'f> Lanes<'_, 'f> {
     fn shuffle(&mut self, a: Value, b: Value, lanes: [u8; 4]) -> Value {
         let bytes: Vec<u8> = lanes.iter().flat_map(|&lane| (0..4).map(move |byte| 4 * lane + byte)).collect();
         let mask = self.builder.func.dfg.immediates.push(ConstantData::from(bytes));
-        let (a, b) = (self.cast(types::I8X16, a), self.cast(types::I8X16, b));
-        let result = self.ins().shuffle(a, b, mask);
+        let first = self.cast(types::I8X16, a);
+        let second = if a == b { first } else { self.cast(types::I8X16, b) };
+        let result = self.ins().shuffle(first, second, mask);
         self.float(result)
     }
 

@@ -14,6 +14,7 @@ use crate::target::{Supported, Target};
 fn ways() -> Vec<(Target, Backend)> {
     let targets = [Target::X64_AVX2, Target::X64, Target::AARCH64];
     let mut ways: Vec<_> = targets.into_iter().map(|target| (target, Backend::Cranelift)).collect();
+    ways.push((Target::X64_AVX2, Backend::X64));
     ways.retain(|(target, _)| Supported::check(target.isa).is_some());
     assert!(!ways.is_empty(), "this machine runs no code");
     ways

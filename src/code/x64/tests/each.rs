@@ -154,7 +154,12 @@ fn transposition() {
 }
 
 /// A kernel of one access, with buffers that end with the last byte it may touch.
-fn access(name: String, words: [usize; 2], starts: [i64; 2], body: impl FnOnce(&mut KernelBuilder, Ptr, Ptr)) {
+fn access(
+    name: String,
+    words: [usize; 2],
+    starts: [i64; 2],
+    body: impl FnOnce(&mut KernelBuilder, Ptr, Ptr),
+) {
     let mut k = KernelBuilder::new(name);
     let (input, out) = (k.ptr_arg(), k.ptr_arg());
     body(&mut k, input, out);

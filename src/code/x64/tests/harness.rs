@@ -2,12 +2,10 @@
 
 use iced_x86::{Decoder, DecoderOptions};
 
-use super::native::{Native, Pages};
 use crate::code::Function;
 use crate::code::x64::{Abi, emit};
 use crate::kernels::interpret::{ArgValue, FmaRounding, Memory, Place, run_kernel};
 use crate::kernels::ir::Kernel;
-use crate::target::{Isa, Supported};
 
 /// What a kernel is called with: the words of its buffers and its arguments.
 #[derive(Clone, Debug)]
@@ -19,15 +17,6 @@ pub(super) struct Case {
 /// A pointer argument: a byte of a buffer.
 pub(super) fn at(buffer: usize, offset: i64) -> ArgValue {
     ArgValue::Ptr(Place { buffer, offset })
-}
-
-/// Whether this machine executes what the emitter makes; says so where it does not.
-pub(super) fn host_executes() -> bool {
-    let supported = Supported::check(Isa::X64 { avx2_fma: true }).is_some() && cfg!(unix);
-    if !supported {
-        eprintln!("skipped: this machine does not execute AVX2 and FMA, code was only assembled");
-    }
-    supported
 }
 
 /// Code for a kernel that decodes to its end.
@@ -47,17 +36,32 @@ pub(super) fn emitted(kernel: &Kernel, abi: Abi) -> Function {
 /// cannot be accessed, and compares all memory with what the interpreter leaves.
 #[track_caller]
 pub(super) fn check(kernel: &Kernel, case: &Case) {
-    let bytes = |words: &Vec<u32>| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let mut memory = Memory { buffers: case.buffers.iter().map(bytes).collect() };
+    let mut memory = Memory { buffers: case.buffers.iter().map(|words| bytes(words)).collect() };
     run_kernel(kernel, &case.args, &mut memory, FmaRounding::Once).unwrap();
     let functions = [Abi::SysV, Abi::Win64].map(|abi| (emitted(kernel, abi), abi));
-    if !host_executes() {
+    compare(kernel, case, &memory, &functions);
+}
+
+#[cfg(not(all(target_arch = "x86_64", unix)))]
+fn compare(_: &Kernel, _: &Case, _: &Memory, _: &[(Function, Abi)]) {
+    eprintln!("skipped: code was assembled, this machine cannot execute it");
+}
+
+#[cfg(all(target_arch = "x86_64", unix))]
+#[track_caller]
+fn compare(kernel: &Kernel, case: &Case, memory: &Memory, functions: &[(Function, Abi)]) {
+    use super::native::{Native, Pages};
+    use crate::target::{Isa, Supported};
+
+    if Supported::check(Isa::X64 { avx2_fma: true }).is_none() {
+        eprintln!("skipped: code was assembled, this machine has no AVX2 or no FMA");
         return;
     }
-    for (function, abi) in functions {
-        let native = Native::new(&function, abi);
+    for &(ref function, abi) in functions {
+        let native = Native::new(function, abi);
         for at_end in [true, false] {
-            let mut pages: Vec<Pages> = case.buffers.iter().map(|words| Pages::new(4 * words.len())).collect();
+            let mut pages: Vec<Pages> =
+                case.buffers.iter().map(|words| Pages::new(4 * words.len())).collect();
             let mut starts = Vec::new();
             for (pages, words) in pages.iter_mut().zip(&case.buffers) {
                 let start = if at_end { pages.bytes().len() - 4 * words.len() } else { 0 };
@@ -89,14 +93,22 @@ pub(super) fn check(kernel: &Kernel, case: &Case) {
                     );
                 }
                 let beside = pages.bytes().len() - expected.len();
-                let around: Vec<u8> =
-                    if at_end { pages.bytes()[..beside].to_vec() } else { pages.bytes()[expected.len()..].to_vec() };
+                let around: Vec<u8> = if at_end {
+                    pages.bytes()[..beside].to_vec()
+                } else {
+                    pages.bytes()[expected.len()..].to_vec()
+                };
                 assert!(around.iter().all(|&byte| byte == 0), "{} wrote beside buffer {number}", kernel.name);
             }
         }
     }
 }
 
+fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[cfg(all(target_arch = "x86_64", unix))]
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b))
 }
