@@ -95,7 +95,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
 fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>> {
     let plan = pipeline::plan(&pipeline::optimise(graph), &args.target)?;
     if args.stage == Stage::Plan {
-        return Ok(crate::plan::print::print(&plan));
+        return Ok(crate::plan::print(&plan));
     }
     let lowered = pipeline::lower(&plan)?;
     let backend = args.backend.map_or_else(|| default_backend(&args.target), Backend::from);
@@ -106,7 +106,7 @@ fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>
             let kernels = lowered.kernels.iter().map(|k| code::clif_text(k, &args.target));
             Ok(kernels.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
-        Stage::Asm => Ok(code::disasm::disassemble(&pipeline::assemble(&lowered, &args.target, backend)?)),
+        Stage::Asm => Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?)),
     }
 }
 

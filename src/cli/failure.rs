@@ -16,7 +16,8 @@ pub(super) const EXIT_USAGE: u8 = 2;
 pub(super) const EXIT_BUG: u8 = 3;
 
 /// What is asked for when a bug shows.
-pub(super) const PLEASE_REPORT: &str = "this is a bug in convc: please report it with the command and the model";
+pub(super) const PLEASE_REPORT: &str =
+    "this is a bug in convc: please report it with the command and the model";
 
 /// How a command that did its work ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::console::{Console, shown};
 use super::failure::Failure;
-use super::run::bind::{Axis, Declared};
+use super::run::bind::{self, Axis, Bound, Declared};
 use super::sources;
+use super::values::{BackendName, Math};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
 use crate::io::safe_file;
 use crate::source::Source;
 use crate::syntax::{self, ast};
+use crate::tensor::{Tensor, TensorView};
 
 /// Bytes of a file of labels.
 const LABEL_BYTES: u64 = 16 << 20;
@@ -38,7 +40,7 @@ impl Opened {
         let (tree, mut diagnostics) = syntax::parse(&source);
         let signature = check::signature(&tree, model);
         pick(&signature, model, path)?;
-        let folder = super::run::folder_of(path).to_path_buf();
+        let folder = super::run::save::folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
         let opened = Opened { source, tree, signature, folder, inputs, warned: Cell::new(false) };
         let checked = opened.check(&[]);
@@ -50,9 +52,9 @@ impl Opened {
         Ok(opened)
     }
 
-    /// The text.
-    pub(super) fn source(&self) -> &Source {
-        &self.source
+    /// The syntax tree.
+    pub(super) fn tree(&self) -> &ast::File {
+        &self.tree
     }
 
     /// The folder that files named in the text are relative to.
@@ -82,7 +84,9 @@ impl Opened {
                 continue;
             }
             let names: Vec<&str> = open().collect();
-            let failure = Failure::usage(format!("--size: the model has no size `{name}`")).note(match names.as_slice() {
+            let failure = Failure::usage(format!("--size: the model has no size `{name}`")).note(match names
+                .as_slice()
+            {
                 [] => "it leaves no size open".to_owned(),
                 names => format!("the sizes it leaves open are {}", names.join(", ")),
             });
@@ -108,6 +112,43 @@ impl Opened {
             None => Err(Failure::usage(format!("the sizes {} are not known", checked.unbound.join(", ")))
                 .help("--size H=480,W=640 gives them")),
         }
+    }
+
+    /// The axes of one sample of an input, by its number, for some sizes.
+    pub(super) fn input_dims(
+        &self,
+        input: usize,
+        sizes: &[(String, u64)],
+        console: &Console,
+    ) -> Result<Vec<u64>, Failure> {
+        let graph = self.graph(sizes, console)?;
+        let input =
+            graph.inputs.get(input).ok_or_else(|| Failure::Bug(format!("the graph has no input {input}")))?;
+        Ok(graph.ty(input.value).dims.clone())
+    }
+
+    /// As [`Self::graph`], the sizes that are not given taken from defaults, which is said.
+    pub(super) fn graph_with_defaults(
+        &self,
+        given: &[(String, u64)],
+        console: &Console,
+    ) -> Result<Graph, Failure> {
+        self.know_sizes(given)?;
+        let mut bound = Bound::new(given);
+        let mut notes = Vec::new();
+        self.inputs.iter().for_each(|input| bind::bind_defaults(input, &mut bound, &mut notes));
+        notes.iter().for_each(|n| console.note(n));
+        self.graph(&bound.sizes(), console)
+    }
+
+    /// Compiles a graph.
+    pub(super) fn compile(
+        &self,
+        graph: Graph,
+        making: &Making<'_>,
+        console: &Console,
+    ) -> Result<Compiled, Failure> {
+        Ok(Compiled { graph })
     }
 
     /// The names of classes, a line each, where the model names a file of them.
@@ -164,7 +205,11 @@ pub(super) struct Finding {
 
 /// Parses a file and checks all of its models, or the one asked for. What two models have in common,
 /// a block's error for instance, is reported once.
-pub(super) fn findings(path: &Path, model: Option<&str>, sizes: &[(String, u64)]) -> Result<Finding, Failure> {
+pub(super) fn findings(
+    path: &Path,
+    model: Option<&str>,
+    sizes: &[(String, u64)],
+) -> Result<Finding, Failure> {
     let source = sources::read(path)?;
     let (tree, mut diagnostics) = syntax::parse(&source);
     let all = check::signature(&tree, model);
@@ -180,7 +225,8 @@ pub(super) fn findings(path: &Path, model: Option<&str>, sizes: &[(String, u64)]
     for name in names {
         let open = check::signature(&tree, name.as_deref()).sizes;
         let known = sizes.iter().filter(|(size, _)| open.iter().any(|(n, _)| n == size)).cloned().collect();
-        let checked = check::check(&tree, &CheckOptions { model: name, sizes: known, ..CheckOptions::default() });
+        let checked =
+            check::check(&tree, &CheckOptions { model: name, sizes: known, ..CheckOptions::default() });
         for diagnostic in checked.diagnostics {
             if !diagnostics.contains(&diagnostic) {
                 diagnostics.push(diagnostic);
@@ -190,4 +236,41 @@ pub(super) fn findings(path: &Path, model: Option<&str>, sizes: &[(String, u64)]
     }
     diagnostics.sort_by_key(|d| d.primary.as_ref().map_or(0, |p| p.span.start));
     Ok(Finding { source, models: all.models, diagnostics, unbound })
+}
+
+/// What a program is made with.
+pub(super) struct Making<'a> {
+    /// The weight file of the command line.
+    pub(super) weights: Option<&'a Path>,
+    pub(super) strict_weights: bool,
+    pub(super) seed: u64,
+    pub(super) threads: Option<u32>,
+    pub(super) backend: Option<BackendName>,
+    pub(super) math: Math,
+    /// The most bytes that program, weights and outputs may take.
+    pub(super) memory: u64,
+}
+
+/// A program and the graph that it was compiled from.
+pub(super) struct Compiled {
+    graph: Graph,
+}
+
+impl Compiled {
+    /// The graph as it was checked.
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+    /// .
+    pub(super) fn memory(&self) -> u64 {
+        0
+    }
+    /// .
+    pub(super) fn times(&self) -> String {
+        String::new()
+    }
+    /// .
+    pub(super) fn run(&self, _: &[TensorView<'_>]) -> Result<Vec<Tensor>, Failure> {
+        todo!()
+    }
 }

@@ -10,7 +10,8 @@ pub(super) struct Sizes(pub(super) Vec<(String, u64)>);
 pub(super) fn sizes(text: &str) -> Result<Sizes, String> {
     let mut sizes: Vec<(String, u64)> = Vec::new();
     for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=NUMBER, like H=480"))?;
+        let (name, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=NUMBER, like H=480"))?;
         let (name, value) = (name.trim(), value.trim());
         let value: u64 = value.parse().map_err(|_| format!("`{value}` is not a number of elements"))?;
         if !is_name(name) {
@@ -111,7 +112,9 @@ mod tests {
         let two = |a, b| Ok(Sizes(vec![("H".to_owned(), a), ("W".to_owned(), b)]));
         assert_eq!(sizes("H=480,W=640"), two(480, 640));
         assert_eq!(sizes(" H = 1 , W=2,"), two(1, 2));
-        for bad in ["", "H", "H=", "H=0", "H=-1", "H=1,H=2", "=3", "H=99999999999999999999", "1=2", "H=4294967296"] {
+        for bad in
+            ["", "H", "H=", "H=0", "H=-1", "H=1,H=2", "=3", "H=99999999999999999999", "1=2", "H=4294967296"]
+        {
             assert!(sizes(bad).is_err(), "{bad}");
         }
     }

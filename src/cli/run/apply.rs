@@ -15,6 +15,7 @@ use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::models::{Compiled, Opened};
 use crate::cli::report::{bytes, seconds, shape};
+use crate::cli::values::Named;
 use crate::io::picture::{self, PictureError};
 use crate::io::{atomic, npy, npz};
 use crate::tensor::{Tensor, TensorView};
@@ -30,7 +31,7 @@ pub(super) struct Results {
 pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result<Outcome, Failure> {
     let memory = args.memory();
     let mut bound = Bound::new(args.sizes());
-    let inputs = assign::read(model.inputs(), &args.inputs, &mut bound, &reading(args, model, memory))?;
+    let inputs = read(args, model, &args.inputs, &mut bound, memory, console)?;
     for note in inputs.ready.iter().flat_map(|r| &r.notes) {
         console.note(note);
     }
@@ -73,13 +74,22 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
     Ok(Outcome::Fine)
 }
 
-pub(super) fn reading<'a>(args: &Args, model: &'a Opened, memory: u64) -> Reading<'a> {
-    Reading {
+/// Reads the inputs and binds the sizes that are open.
+pub(super) fn read(
+    args: &Args,
+    model: &Opened,
+    given: &[Named],
+    bound: &mut Bound,
+    memory: u64,
+    console: &Console,
+) -> Result<Inputs, Failure> {
+    let reading = Reading {
         folder: model.folder(),
-        // A picture is held as it was decoded and as it is converted.
         conversion: Conversion { fit: args.fit.map(Into::into), memory },
         seed: args.seed,
-    }
+        dims: &|input, sizes| model.input_dims(input, sizes, console),
+    };
+    assign::read(model.inputs(), given, bound, &reading)
 }
 
 /// The files that no output may be written over.

@@ -48,16 +48,16 @@ pub(super) enum Content {
 
 /// The sizes bound so far, each with what bound it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bound(Vec<(String, u64, String)>);
+pub(in crate::cli) struct Bound(Vec<(String, u64, String)>);
 
 impl Bound {
     /// Starts with what the command line gives.
-    pub(super) fn new(sizes: &[(String, u64)]) -> Bound {
+    pub(in crate::cli) fn new(sizes: &[(String, u64)]) -> Bound {
         Bound(sizes.iter().map(|(name, n)| (name.clone(), *n, "--size".to_owned())).collect())
     }
 
     /// The sizes with their names.
-    pub(super) fn sizes(&self) -> Vec<(String, u64)> {
+    pub(in crate::cli) fn sizes(&self) -> Vec<(String, u64)> {
         self.0.iter().map(|(name, n, _)| (name.clone(), *n)).collect()
     }
 
@@ -248,7 +248,7 @@ fn reshaped(tensor: Tensor, dims: &[usize]) -> Result<Tensor, Failure> {
 pub(super) const UNGIVEN_SIDE: u64 = 256;
 
 /// Binds the axes that nothing has bound: to their defaults, or to [`UNGIVEN_SIDE`], which is said.
-pub(super) fn bind_defaults(declared: &Declared, bound: &mut Bound, notes: &mut Vec<String>) {
+pub(in crate::cli) fn bind_defaults(declared: &Declared, bound: &mut Bound, notes: &mut Vec<String>) {
     for axis in &declared.axes {
         let Axis::Open { symbol, default } = axis else { continue };
         if bound.known(axis).is_some() {

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::Args;
 use super::apply::{self, Results};
-use super::assign;
 use super::bind::Bound;
 use super::save::{Destination, Kind};
 use crate::cli::console::{Console, Format, shown};
@@ -136,18 +135,17 @@ struct Mapper<'a> {
 impl Mapper<'_> {
     /// Runs on one file and writes its outputs; returns what JSON says about it.
     fn one(&mut self, file: &Path, unique: bool, console: &mut Console) -> Result<Value, Failure> {
-        let args = self.args;
+        let (args, model, out) = (self.args, self.model, self.out);
         let mut bound = Bound::new(args.sizes());
         let given = [Named { name: None, file: file.to_path_buf() }];
-        let reading = apply::reading(args, self.model, self.memory);
-        let inputs = assign::read(self.model.inputs(), &given, &mut bound, &reading)?;
+        let inputs = apply::read(args, model, &given, &mut bound, self.memory, console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
         let held = inputs.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum::<u64>();
         let compiled = self.program(bound.sizes(), held, console)?;
-        let labels = self.model.labels(compiled.graph())?;
+        let labels = model.labels(compiled.graph())?;
         let results = apply::run(compiled, &inputs, &labels)?;
-        let read = apply::files_read(args, self.model, compiled.graph(), &inputs);
-        let destinations = destinations(self.out, file, unique, compiled, &results);
+        let read = apply::files_read(args, model, compiled.graph(), &inputs);
+        let destinations = destinations(out, file, unique, compiled, &results);
         for destination in &destinations {
             apply::write(destination, compiled, &results, args.normalize, &read, &mut notes)?;
         }

@@ -5,7 +5,7 @@ mod assign;
 pub(in crate::cli) mod bind;
 mod each;
 mod load;
-mod save;
+pub(in crate::cli) mod save;
 mod summary;
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::memory;
-use super::models::{self, Making, Opened};
+use super::models::{Making, Opened};
 use super::values::{self, BackendName, Math, Named, Sizes};
 use crate::io::picture::Fit;
 
@@ -146,7 +146,7 @@ impl Args {
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
     let model = Opened::open(&args.model, args.model_name.as_deref())?;
-    models::check_sizes(&model, args.sizes())?;
+    model.know_sizes(args.sizes())?;
     let folder = args.inputs.iter().find(|i| i.file.is_dir());
     match (args.each.as_slice(), folder) {
         ([], None) => apply::once(args, &model, console),
