@@ -56,7 +56,11 @@ pub(crate) fn unary(k: &mut KernelBuilder, op: UnaryOp, x: Vreg) -> Vreg {
         }
         UnaryOp::LeakyRelu { slope } => {
             let scaled = k.binary(VecBinary::Mul, x, slope);
-            where_negative(k, x, scaled, x)
+            if 0.0 < slope && slope <= 1.0 {
+                k.binary(VecBinary::Max, scaled, x)
+            } else {
+                where_negative(k, x, scaled, x)
+            }
         }
         UnaryOp::Elu { alpha } => {
             let negative = exp::expm1(k, x);
@@ -168,7 +172,7 @@ fn horner(k: &mut KernelBuilder, x: Vreg, coefficients: &[f32]) -> Vreg {
 fn gelu_tanh(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     let square = k.binary(VecBinary::Mul, x, x);
     // 2·√(2/π), and that times 0.044715.
-    let factor = k.splat(1.595_769_1);
+    let factor = k.splat(1.595_769);
     k.fma(factor, square, 0.071_354_814);
     let twice = k.binary(VecBinary::Mul, factor, x);
     let sigmoid = exp::sigmoid(k, twice);

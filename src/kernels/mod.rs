@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
 mod call;
 mod contract;
 mod convert;
@@ -29,6 +30,8 @@ mod resize;
 mod rows;
 mod softmax;
 mod tasks;
+
+pub use lower::LowerError;
 #[cfg(test)]
 pub(crate) mod testing;
 

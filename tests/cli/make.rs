@@ -91,7 +91,7 @@ pub(crate) fn read_npz(bytes: &[u8]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
             let mut bytes = Vec::new();
             member.read_to_end(&mut bytes).unwrap();
             let (shape, data) = read_npy(&bytes);
-            (member.name().unwrap().trim_end_matches(".npy").to_owned(), shape, data)
+            (member.name().expect("a name").trim_end_matches(".npy").to_owned(), shape, data)
         })
         .collect()
 }

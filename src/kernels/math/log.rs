@@ -5,7 +5,7 @@ use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Cmp, VecBinary, VecUnary, Vreg};
 
 /// The first 10 bits of ln 2, so that `e · LN2_HIGH` is exact, and the rest.
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 /// √½ as bits: where the range of mantissas starts.
 pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 
 use super::super::executor::Executor;
+use super::fenced::Fence;
 use super::{assert_agree, executed, interpreted, ways};
 use crate::code::assemble;
 use crate::kernels::build::KernelBuilder;
@@ -192,10 +193,54 @@ proptest! {
         for (target, backend) in ways() {
             let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
             let expected = interpreted(&lowered, target, &params, &inputs);
-            let whole = executed(&loaded, &Sequential, &lowered, &params, &inputs);
+            let whole = executed(&loaded, &Sequential, &lowered, &params, &inputs, Fence::Before);
             assert_agree(&expected, &whole, &[true, true], "whole");
-            let split = executed(&loaded, &Pieces(pieces.clone()), &lowered, &params, &inputs);
+            let split = executed(&loaded, &Pieces(pieces.clone()), &lowered, &params, &inputs, Fence::After);
             assert_agree(&expected, &split, &[true, true], "in pieces");
+        }
+    }
+}
+
+/// Splits units among threads that run at the same time.
+struct Threads(u64);
+
+// SAFETY: the ranges are disjoint, and the scope ends when its threads have.
+unsafe impl Executor for Threads {
+    fn run(&self, units: u64, task: &(dyn Fn(u64, u64) + Sync)) {
+        std::thread::scope(|scope| {
+            for thread in 0..self.0 {
+                scope.spawn(move || task(units * thread / self.0, units * (thread + 1) / self.0));
+            }
+        });
+    }
+}
+
+#[test]
+fn threads_share_the_units_of_a_step() {
+    // Units write where no other does: after `fill`, each copies a vector of its own, in both nests.
+    let mut lowered = program(&[], &[]);
+    let arg = |base, offset| CallArg::Ptr { base, offset, strides: vec![1024, 32], tables: Vec::new() };
+    let nest = |kernel, extra: Option<i64>, from, to| Nest {
+        dims: vec![8, 32],
+        calls: vec![Call {
+            kernel: KernelId(kernel),
+            args: std::iter::once(arg(to, 0)).chain(extra.map(CallArg::Int)).chain([arg(from, 0)]).collect(),
+        }],
+    };
+    lowered.run.push(Step {
+        name: "shared".to_owned(),
+        nests: vec![
+            nest(1, Some(2), Base::Input(1), Base::Output(0)),
+            nest(1, Some(3), Base::Input(0), Base::Output(1)),
+        ],
+    });
+    let (params, inputs) = (buffers(1), buffers(3));
+    for (target, backend) in ways() {
+        let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
+        let expected = interpreted(&lowered, target, &params, &inputs);
+        for threads in [1, 2, 3, 7] {
+            let got = executed(&loaded, &Threads(threads), &lowered, &params, &inputs, Fence::After);
+            assert_agree(&expected, &got, &[true, true], "on threads");
         }
     }
 }

@@ -106,7 +106,7 @@ fn tensors_of_other_sizes_are_refused() {
         other.run(&larger, &[one], &mut scratch, &[&input], &mut [&mut out]),
         length(Place::Scratch, 64, 96)
     );
-    assert!(loaded.prepare(&[]).is_err());
+    assert!(loaded.prepare::<&[f32]>(&[]).is_err());
 }
 
 #[test]
