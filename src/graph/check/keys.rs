@@ -16,6 +16,8 @@ pub(super) struct Key {
     pub prefix: String,
     /// Whether `key=` gave it.
     pub explicit: bool,
+    /// The name of the layer's node.
+    pub node: String,
 }
 
 /// Whether a name cannot be given to a value.
@@ -23,9 +25,9 @@ pub(super) fn reserved(name: &str) -> bool {
     matches!(name, "it" | "input" | "true" | "false")
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// A name with its interpolations put in; `None` if it failed or waits for a size.
-    pub fn name_text(&mut self, name: &Name) -> Option<String> {
+    pub fn name_text(&mut self, name: &'a Name) -> Option<String> {
         let mut text = String::new();
         for part in &name.parts {
             match part {
@@ -58,21 +60,36 @@ impl Checker<'_> {
     pub fn undefined(&mut self, name: &str, span: Span) {
         let diagnostic = Diagnostic::error(Code::UnknownName, span, format!("`{name}` is not defined"));
         let values = self.scope.names.keys().map(String::as_str);
-        let diagnostic = Self::suggest(diagnostic, name, values.chain(["it", "input"]));
+        let diagnostic = match table::function(name) {
+            Some(function) if function.makes_taps() => {
+                diagnostic.help(format!("`{name}(…)` with its settings makes a kernel"))
+            }
+            Some(_) => diagnostic.help(format!("`{name}(…)` is a function")),
+            None => Self::suggest(diagnostic, name, values.chain(["it", "input"])),
+        };
         self.report(diagnostic);
     }
 
     /// The key of a layer: what `key=` says, else its name, else one made up where that will do.
     pub fn key(&mut self, given: Option<String>, name: Option<&str>, layer: &'static str, span: Span) -> Key {
         if let Some(given) = given {
-            return Key { prefix: format!("{}{given}", self.scope.prefix), explicit: true };
+            let prefix = format!("{}{given}", self.scope.prefix);
+            let node = name.map_or(prefix.clone(), |name| format!("{}{name}", self.scope.prefix));
+            return Key { prefix, explicit: true, node: self.drafts.named(&node) };
         }
         if self.names_needed && (name.is_none() || self.scope.unnamed.is_some()) {
             self.unnamed(layer, span);
         }
         match name {
-            Some(name) => Key { prefix: format!("{}{name}", self.scope.prefix), explicit: false },
-            None => Key { prefix: self.made_up(layer), explicit: false },
+            Some(name) => {
+                let prefix = format!("{}{name}", self.scope.prefix);
+                let node = self.drafts.named(&prefix);
+                Key { prefix, explicit: false, node }
+            }
+            None => {
+                let prefix = self.made_up(layer);
+                Key { prefix: prefix.clone(), explicit: false, node: prefix }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::{Draft, Drafts};
 use super::report::Reports;
-use super::scope::{Binding, Budget, Checker, Current, KernelState, Scope};
+use super::scope::{Binding, Budget, Checker, Current, KernelState, Progress, Scope};
 use super::signature::{self, DimSignature, Signature};
 use super::thing::{Dim, Id, Shape, Thing};
 use super::{CheckOptions, Checked, block, unused};
@@ -36,6 +36,7 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
     checker.names_needed |= signature.weights.is_some();
     let unbound = checker.bind_sizes(model, &signature);
     checker.inputs(model);
+    checker.once(&model.body);
     for stmt in &model.body {
         checker.statement(stmt, true);
     }
@@ -63,7 +64,7 @@ impl<'a> Checker<'a> {
                     match self.kernels.get(name).map(|k| k.def.name.span) {
                         Some(first) => self.twice("kernel", &def.name, first),
                         None => {
-                            self.kernels.insert(name, KernelState { def, taps: None, used: false });
+                            self.kernels.insert(name, KernelState { def, taps: Progress::Open, used: false });
                         }
                     }
                 }

@@ -54,9 +54,16 @@ impl Scope {
 /// A kernel of the file.
 pub(super) struct KernelState<'a> {
     pub def: &'a ast::KernelDef,
-    /// Its taps, once they are computed; `None` within while they are, or if they failed.
-    pub taps: Option<Option<Rc<Taps>>>,
+    /// Its taps, once they are computed; `None` within if they failed.
+    pub taps: Progress<Option<Rc<Taps>>>,
     pub used: bool,
+}
+
+/// Something that is computed when it is first asked for.
+pub(super) enum Progress<T> {
+    Open,
+    Busy,
+    Done(T),
 }
 
 /// A block of the file.
@@ -198,12 +205,24 @@ impl Checker<'_> {
 
     /// Adds a node. Its shape is held to the limits.
     pub fn emit(&mut self, op: Option<Op>, args: Vec<Id>, shape: Option<Shape>, stem: &str, span: Span) -> Id {
+        let name = self.drafts.generated(stem);
+        self.emit_as(op, args, shape, name, span)
+    }
+
+    /// The same under a name that the draft gave out.
+    pub fn emit_as(
+        &mut self,
+        op: Option<Op>,
+        args: Vec<Id>,
+        shape: Option<Shape>,
+        name: String,
+        span: Span,
+    ) -> Id {
         if self.drafts.nodes.len() >= limits::NODES {
             self.too_much(span, format!("{} operations", limits::NODES));
             return self.unknown(Vec::new(), span);
         }
         let shape = shape.filter(|shape| self.within_limits(shape, span));
-        let name = self.drafts.generated(stem);
         self.drafts.push(Draft { op, args, shape, name, span, result: false })
     }
 
