@@ -8,7 +8,6 @@ pub mod graph;
 pub mod io;
 pub mod kernels;
 pub mod limits;
-#[cfg(any())]
 pub mod model;
 pub mod pipeline;
 pub mod plan;

@@ -56,7 +56,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
                 }
             }
             // One unreadable file does not keep the others from being checked.
-            Err(failure @ (Failure::Data(_) | Failure::Model(..))) => {
+            Err(failure @ (Failure::Data(_) | Failure::Model(_))) => {
                 wrong = true;
                 failure.report(console, Format::Text);
                 let summary = failure.summary();

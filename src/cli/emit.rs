@@ -8,6 +8,7 @@ use super::models::Opened;
 use super::values::{self, BackendName, Sizes};
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
+use crate::model::Options;
 use crate::pipeline;
 use crate::syntax;
 use crate::target::Target;
@@ -77,7 +78,7 @@ fn target(text: &str) -> Result<Target, String> {
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
     let model = Opened::open(&args.model, args.model_name.as_deref())?;
     if args.stage == Stage::Ast {
-        console.print(format_args!("{}", syntax::dump(model.tree())))?;
+        console.print(format_args!("{}", syntax::dump(model.model().syntax())))?;
         return Ok(Outcome::Fine);
     }
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
@@ -98,7 +99,8 @@ fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>
         return Ok(crate::plan::print(&plan));
     }
     let lowered = pipeline::lower(&plan)?;
-    let backend = args.backend.map_or_else(|| default_backend(&args.target), Backend::from);
+    let options = Options::default().target(args.target);
+    let backend = args.backend.map_or_else(|| options.resolved_backend(), Backend::from);
     match args.stage {
         Stage::Ast | Stage::Graph | Stage::Plan => Ok(String::new()),
         Stage::Kernels => Ok(lowered.to_string()),
@@ -107,13 +109,5 @@ fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>
             Ok(kernels.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
         Stage::Asm => Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?)),
-    }
-}
-
-/// The emitter taken where none is asked for.
-fn default_backend(target: &Target) -> Backend {
-    match target.isa {
-        crate::target::Isa::X64 { avx2_fma: true } => Backend::X64,
-        _ => Backend::Cranelift,
     }
 }

@@ -9,6 +9,7 @@ use super::report::plural;
 use super::sources;
 use crate::io::atomic;
 use crate::limits;
+use crate::model::Report;
 use crate::source::Source;
 use crate::syntax;
 
@@ -43,7 +44,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
             Ok(true) => {}
             Ok(false) => unformatted += 1,
             // One bad file does not keep the others from being formatted.
-            Err(failure @ (Failure::Data(_) | Failure::Model(..))) => {
+            Err(failure @ (Failure::Data(_) | Failure::Model(_))) => {
                 failure.report(console, Format::Text);
                 failed += 1;
             }
@@ -62,7 +63,7 @@ fn format_one(file: &Path, check: bool, console: &mut Console) -> Result<bool, F
     let source = if stdin { read_stdin()? } else { sources::read(file)? };
     let formatted = match syntax::format(&source) {
         Ok(text) => text,
-        Err(diagnostics) => return Err(Failure::Model(Box::new(source), diagnostics)),
+        Err(diagnostics) => return Err(Failure::Model(Box::new(Report { source, diagnostics }))),
     };
     match (check, stdin) {
         (true, _) if formatted == source.text() => Ok(true),

@@ -1,60 +1,60 @@
 //! A model as the commands use it: opened, checked for some sizes, compiled.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::console::{Console, shown};
 use super::failure::Failure;
+use super::report::{bytes, plural, seconds};
 use super::run::bind::{self, Axis, Bound, Declared};
+use super::run::save::folder_of;
 use super::sources;
-use super::values::{BackendName, Math};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
-use crate::io::safe_file;
+use crate::model::{Model, Options, Program, Report};
 use crate::source::Source;
-use crate::syntax::{self, ast};
+use crate::syntax;
 use crate::tensor::{Tensor, TensorView};
-
-/// Bytes of a file of labels.
-const LABEL_BYTES: u64 = 16 << 20;
 
 /// A model's text, parsed, and what it declares.
 pub(super) struct Opened {
-    source: Source,
-    tree: ast::File,
+    model: Model,
     signature: Signature,
     folder: PathBuf,
     inputs: Vec<Declared>,
-    /// Whether its warnings have been said: they are the same for all sizes.
-    warned: Cell<bool>,
+    /// Warnings that have been said: they are the same for all sizes.
+    said: RefCell<Vec<Diagnostic>>,
 }
 
 impl Opened {
     /// Reads and parses a text and picks the model asked for, or its only one.
     ///
-    /// Mistakes that can be found without sizes are found here.
-    pub(super) fn open(path: &Path, model: Option<&str>) -> Result<Opened, Failure> {
-        let source = sources::read(path)?;
-        let (tree, mut diagnostics) = syntax::parse(&source);
-        let signature = check::signature(&tree, model);
-        pick(&signature, model, path)?;
-        let folder = super::run::save::folder_of(path).to_path_buf();
+    /// Mistakes that can be found without sizes are found here, all of them.
+    pub(super) fn open(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
+        let model = match Model::from_path(path) {
+            Ok(model) => model,
+            Err(crate::model::Error::Model(report)) => {
+                // What does not parse does not keep the rest from being checked.
+                let found = findings(path, asked, &[])?;
+                let report = if found.diagnostics.is_empty() { report } else { found.into_report() };
+                return Err(Failure::Model(Box::new(report)));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let signature = model.signature(asked);
+        pick(&signature, asked, path)?;
+        let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
-        let opened = Opened { source, tree, signature, folder, inputs, warned: Cell::new(false) };
-        let checked = opened.check(&[]);
-        if checked.has_errors() || diagnostics.iter().any(Diagnostic::is_error) {
-            diagnostics.extend(checked.diagnostics);
-            diagnostics.sort_by_key(|d| d.primary.as_ref().map_or(0, |p| p.span.start));
-            return Err(Failure::Model(Box::new(opened.source), diagnostics));
-        }
+        let opened = Opened { model, signature, folder, inputs, said: RefCell::default() };
+        opened.without_errors(opened.model.check(&opened.options()))?;
         Ok(opened)
     }
 
-    /// The syntax tree.
-    pub(super) fn tree(&self) -> &ast::File {
-        &self.tree
+    /// The text, parsed.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
     }
 
     /// The folder that files named in the text are relative to.
@@ -67,50 +67,57 @@ impl Opened {
         &self.inputs
     }
 
-    fn check(&self, sizes: &[(String, u64)]) -> Checked {
-        let options = CheckOptions {
-            model: self.signature.model.clone(),
-            sizes: sizes.iter().cloned().collect::<BTreeMap<_, _>>(),
-            ..CheckOptions::default()
-        };
-        check::check(&self.tree, &options)
+    /// The options for its model, nothing else set.
+    pub(super) fn options(&self) -> Options {
+        match &self.signature.model {
+            Some(name) => Options::default().model(name),
+            None => Options::default(),
+        }
+    }
+
+    fn without_errors(&self, checked: Checked) -> Result<Checked, Failure> {
+        if checked.has_errors() {
+            let report = Report { source: self.model.source().clone(), diagnostics: checked.diagnostics };
+            return Err(Failure::Model(Box::new(report)));
+        }
+        Ok(checked)
     }
 
     /// Checks that the sizes of the command line are among those that the model leaves open.
     pub(super) fn know_sizes(&self, sizes: &[(String, u64)]) -> Result<(), Failure> {
-        let open = || self.signature.sizes.iter().map(|(name, _)| name.as_str());
-        for (name, _) in sizes {
-            if open().any(|n| n == name) {
-                continue;
-            }
-            let names: Vec<&str> = open().collect();
-            let failure = Failure::usage(format!("--size: the model has no size `{name}`")).note(match names
-                .as_slice()
-            {
-                [] => "it leaves no size open".to_owned(),
-                names => format!("the sizes it leaves open are {}", names.join(", ")),
-            });
-            return Err(match did_you_mean(name, names) {
-                Some(near) => failure.help(format!("did you mean `{near}`?")),
-                None => failure,
-            });
-        }
-        Ok(())
+        let names: Vec<&str> = self.signature.sizes.iter().map(|(name, _)| name.as_str()).collect();
+        let Some((unknown, _)) = sizes.iter().find(|(name, _)| !names.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let failure = Failure::usage(format!("--size: the model has no size `{unknown}`"));
+        let failure = match names.as_slice() {
+            [] => failure.note("it leaves no size open"),
+            names => failure.note(format!("the sizes it leaves open are {}", names.join(", "))),
+        };
+        Err(match did_you_mean(unknown, names) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure,
+        })
     }
 
-    /// The graph for some sizes, which must be all that are open. Warnings are said once.
-    pub(super) fn graph(&self, sizes: &[(String, u64)], console: &Console) -> Result<Graph, Failure> {
-        let checked = self.check(sizes);
-        if checked.has_errors() {
-            return Err(Failure::Model(Box::new(self.source.clone()), checked.diagnostics));
-        }
-        if !self.warned.replace(true) {
-            console.diagnostics(&self.source, &checked.diagnostics);
-        }
+    /// The graph for some options, which must bind all sizes that are open. Warnings are said once.
+    pub(super) fn graph(&self, options: &Options, console: &Console) -> Result<Graph, Failure> {
+        let checked = self.without_errors(self.model.check(options))?;
+        self.warn(&checked.diagnostics, console);
         match checked.graph {
             Some(graph) => Ok(graph),
             None => Err(Failure::usage(format!("the sizes {} are not known", checked.unbound.join(", ")))
                 .help("--size H=480,W=640 gives them")),
+        }
+    }
+
+    fn warn(&self, warnings: &[Diagnostic], console: &Console) {
+        let mut said = self.said.borrow_mut();
+        for warning in warnings {
+            if !said.contains(warning) {
+                console.diagnostics(self.model.source(), std::slice::from_ref(warning));
+                said.push(warning.clone());
+            }
         }
     }
 
@@ -121,13 +128,13 @@ impl Opened {
         sizes: &[(String, u64)],
         console: &Console,
     ) -> Result<Vec<u64>, Failure> {
-        let graph = self.graph(sizes, console)?;
+        let graph = self.graph(&with_sizes(self.options(), sizes), console)?;
         let input =
             graph.inputs.get(input).ok_or_else(|| Failure::Bug(format!("the graph has no input {input}")))?;
         Ok(graph.ty(input.value).dims.clone())
     }
 
-    /// As [`Self::graph`], the sizes that are not given taken from defaults, which is said.
+    /// The graph for the sizes given, the others taken from defaults, which is said.
     pub(super) fn graph_with_defaults(
         &self,
         given: &[(String, u64)],
@@ -138,28 +145,20 @@ impl Opened {
         let mut notes = Vec::new();
         self.inputs.iter().for_each(|input| bind::bind_defaults(input, &mut bound, &mut notes));
         notes.iter().for_each(|n| console.note(n));
-        self.graph(&bound.sizes(), console)
+        self.graph(&with_sizes(self.options(), &bound.sizes()), console)
     }
 
-    /// Compiles a graph.
-    pub(super) fn compile(
-        &self,
-        graph: Graph,
-        making: &Making<'_>,
-        console: &Console,
-    ) -> Result<Compiled, Failure> {
-        Ok(Compiled { graph })
+    /// Compiles; what could surprise about the weights is said.
+    pub(super) fn compile(&self, options: &Options, console: &Console) -> Result<Compiled, Failure> {
+        let program = self.model.compile(options)?;
+        self.warn(program.warnings(), console);
+        Ok(Compiled { program })
     }
+}
 
-    /// The names of classes, a line each, where the model names a file of them.
-    pub(super) fn labels(&self, graph: &Graph) -> Result<Vec<String>, Failure> {
-        let Some(file) = &graph.labels else { return Ok(Vec::new()) };
-        let path = safe_file::beneath(&self.folder, &file.path, false).map_err(Failure::file)?;
-        let bytes = safe_file::read(&path, LABEL_BYTES).map_err(Failure::file)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::data(format!("{}: the labels are not valid UTF-8", shown(&path))))?;
-        Ok(text.lines().map(|l| l.trim().to_owned()).collect())
-    }
+/// Sets the sizes that a model leaves open.
+pub(super) fn with_sizes(options: Options, sizes: &[(String, u64)]) -> Options {
+    sizes.iter().fold(options, |options, (name, n)| options.size(name, *n))
 }
 
 /// Checks that the signature is of one model.
@@ -194,6 +193,60 @@ fn declared(input: &InputSignature) -> Declared {
     }
 }
 
+/// A program.
+pub(super) struct Compiled {
+    program: Program,
+}
+
+impl Compiled {
+    /// The graph as it was checked.
+    pub(super) fn graph(&self) -> &Graph {
+        self.program.graph()
+    }
+
+    /// Names of classes; none where the model names no file of them.
+    pub(super) fn labels(&self) -> &[String] {
+        self.program.labels().unwrap_or_default()
+    }
+
+    /// Whether the weights came from the seed.
+    pub(super) fn seeded(&self) -> bool {
+        self.program.seeded()
+    }
+
+    /// The time from the text to code that can run, weights not counted.
+    pub(super) fn compile_time(&self) -> std::time::Duration {
+        self.program.stats().compile()
+    }
+
+    /// Bytes of weights, packed weights and scratch memory.
+    pub(super) fn memory(&self) -> u64 {
+        let stats = self.program.stats();
+        stats.param_bytes.saturating_add(stats.packed_bytes).saturating_add(stats.arena_bytes)
+    }
+
+    /// What the compilation took and gave, in one line.
+    pub(super) fn describe(&self) -> String {
+        let stats = self.program.stats();
+        let weights = match stats.param_bytes {
+            0 => String::new(),
+            n => format!(", {} of weights in {}", bytes(n), seconds(stats.weights + stats.pack)),
+        };
+        format!(
+            "compiled in {}: {}, {}, {} of code{weights}",
+            seconds(stats.compile()),
+            plural(stats.steps, "step"),
+            plural(stats.kernels, "kernel"),
+            bytes(stats.code_bytes),
+        )
+    }
+
+    /// Runs on inputs in the model's order.
+    pub(super) fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Failure> {
+        Ok(self.program.run(inputs)?)
+    }
+}
+
 /// What `check` found in a file.
 pub(super) struct Finding {
     pub(super) source: Source,
@@ -201,6 +254,12 @@ pub(super) struct Finding {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Sizes that are not bound.
     pub(super) unbound: Vec<String>,
+}
+
+impl Finding {
+    fn into_report(self) -> Report {
+        Report { source: self.source, diagnostics: self.diagnostics }
+    }
 }
 
 /// Parses a file and checks all of its models, or the one asked for. What two models have in common,
@@ -221,56 +280,24 @@ pub(super) fn findings(
         (None, true) => vec![None],
         (None, false) => all.models.iter().cloned().map(Some).collect(),
     };
-    let mut unbound = Vec::new();
+    let mut unbound: Vec<String> = Vec::new();
     for name in names {
         let open = check::signature(&tree, name.as_deref()).sizes;
-        let known = sizes.iter().filter(|(size, _)| open.iter().any(|(n, _)| n == size)).cloned().collect();
-        let checked =
-            check::check(&tree, &CheckOptions { model: name, sizes: known, ..CheckOptions::default() });
+        let known: BTreeMap<String, u64> =
+            sizes.iter().filter(|(size, _)| open.iter().any(|(n, _)| n == size)).cloned().collect();
+        let options = CheckOptions { model: name, sizes: known, ..CheckOptions::default() };
+        let checked = check::check(&tree, &options);
         for diagnostic in checked.diagnostics {
             if !diagnostics.contains(&diagnostic) {
                 diagnostics.push(diagnostic);
             }
         }
-        unbound.extend(checked.unbound.into_iter().filter(|n| !unbound.contains(n)).collect::<Vec<_>>());
+        for size in checked.unbound {
+            if !unbound.contains(&size) {
+                unbound.push(size);
+            }
+        }
     }
     diagnostics.sort_by_key(|d| d.primary.as_ref().map_or(0, |p| p.span.start));
     Ok(Finding { source, models: all.models, diagnostics, unbound })
-}
-
-/// What a program is made with.
-pub(super) struct Making<'a> {
-    /// The weight file of the command line.
-    pub(super) weights: Option<&'a Path>,
-    pub(super) strict_weights: bool,
-    pub(super) seed: u64,
-    pub(super) threads: Option<u32>,
-    pub(super) backend: Option<BackendName>,
-    pub(super) math: Math,
-    /// The most bytes that program, weights and outputs may take.
-    pub(super) memory: u64,
-}
-
-/// A program and the graph that it was compiled from.
-pub(super) struct Compiled {
-    graph: Graph,
-}
-
-impl Compiled {
-    /// The graph as it was checked.
-    pub(super) fn graph(&self) -> &Graph {
-        &self.graph
-    }
-    /// .
-    pub(super) fn memory(&self) -> u64 {
-        0
-    }
-    /// .
-    pub(super) fn times(&self) -> String {
-        String::new()
-    }
-    /// .
-    pub(super) fn run(&self, _: &[TensorView<'_>]) -> Result<Vec<Tensor>, Failure> {
-        todo!()
-    }
 }

@@ -1,6 +1,7 @@
 //! Values of flags: their types and how they are read.
 
 use crate::code::Backend;
+use crate::model::Math;
 
 /// `H=480,W=640`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,11 +97,20 @@ impl From<BackendName> for Backend {
 
 /// Which liberties arithmetic may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Math {
+pub(super) enum MathName {
     /// Faster algorithms with their own, stated error bounds are allowed
     Default,
     /// Every sum as it is written; equal on every backend with FMA
     Strict,
+}
+
+impl From<MathName> for Math {
+    fn from(name: MathName) -> Math {
+        match name {
+            MathName::Default => Math::Default,
+            MathName::Strict => Math::Strict,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -111,7 +111,8 @@ impl Model {
             }
             None => Err(Error::Input {
                 name: checked.unbound.join(", "),
-                message: "the model leaves this size open; give an input of that size, or the size itself".into(),
+                message: "the model leaves this size open; give an input of that size, or the size itself"
+                    .into(),
             }),
         }
     }

@@ -87,7 +87,10 @@ pub struct Scratch(runtime::Scratch);
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Program").field("model", &self.graph.name).field("stats", &self.stats).finish_non_exhaustive()
+        f.debug_struct("Program")
+            .field("model", &self.graph.name)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +108,8 @@ impl Program {
         let (graph, mut warnings) = timed(&mut stats.check, || model.graph(options))?;
         for (what, ports) in [("inputs", graph.inputs.len()), ("outputs", graph.outputs.len())] {
             if ports > limits::PORTS {
-                let message = format!("{ports} {what} are more than the {} that a program can have", limits::PORTS);
+                let message =
+                    format!("{ports} {what} are more than the {} that a program can have", limits::PORTS);
                 return Err(Error::Unsupported { message });
             }
         }
@@ -114,7 +118,8 @@ impl Program {
         let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
         drop(plan);
         check_memory(&graph, &lowered, options)?;
-        let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
+        let code =
+            timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
         let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
         let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
@@ -126,7 +131,11 @@ impl Program {
         stats.arena_bytes = lowered.arena_bytes;
         let port = |name: &str, value| {
             let ty = graph.ty(value);
-            Port { name: name.to_owned(), batched: ty.batched, dims: ty.dims.iter().map(|&d| d as usize).collect() }
+            Port {
+                name: name.to_owned(),
+                batched: ty.batched,
+                dims: ty.dims.iter().map(|&d| d as usize).collect(),
+            }
         };
         Ok(Program {
             inputs: graph.inputs.iter().map(|i| port(&i.name, i.value)).collect(),
@@ -277,7 +286,10 @@ impl Program {
                 [n, rest @ ..] if port.batched && rest == port.dims => *n,
                 shape => {
                     let n = if port.batched { ", with or without a batch axis in front" } else { "" };
-                    return fail(format!("its shape is {shape:?}, but the program is for {:?}{n}", port.dims));
+                    return fail(format!(
+                        "its shape is {shape:?}, but the program is for {:?}{n}",
+                        port.dims
+                    ));
                 }
             };
             match batch.axis {

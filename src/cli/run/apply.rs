@@ -35,20 +35,22 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
     for note in inputs.ready.iter().flat_map(|r| &r.notes) {
         console.note(note);
     }
-    let graph = model.graph(&bound.sizes(), console)?;
+    let held = inputs.bytes();
+    let options = args.options(model, &bound.sizes(), memory.saturating_sub(held));
+    let options = inputs.declare(model.inputs(), options);
+    // What is wrong with the outputs shows before anything is compiled.
+    let graph = model.graph(&options, console)?;
     let names: Vec<&str> = graph.outputs.iter().map(|o| o.name.as_str()).collect();
     let destinations = save::destinations(&args.output, &names)?;
     let read = files_read(args, model, &graph, &inputs);
     destinations.iter().try_for_each(|d| save::check(&d.path, &read))?;
-    let labels = model.labels(&graph)?;
+    drop(graph);
 
-    let held = inputs.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum::<u64>();
-    let start = Instant::now();
-    let compiled = model.compile(graph, &args.making(memory.saturating_sub(held)), console)?;
-    let compile_time = start.elapsed();
-    let results = run(&compiled, &inputs, &labels)?;
-    console.status(format!("compiled in {}, {}", seconds(compile_time), compiled.times()));
-    console.status(format!("run in {}, {} of memory", seconds(results.time), bytes(compiled.memory())));
+    let compiled = model.compile(&options, console)?;
+    say_seeded(&compiled, args, console);
+    console.status(compiled.describe());
+    let results = run(&compiled, &inputs)?;
+    console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory())));
 
     let mut notes = Vec::new();
     for destination in &destinations {
@@ -64,7 +66,7 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
                 "inputs": inputs_as_json(model, &inputs),
                 "outputs": outputs_as_json(&results, &destinations),
                 "notes": inputs.ready.iter().flat_map(|r| &r.notes).chain(&notes).collect::<Vec<_>>(),
-                "compile_ms": milliseconds(compile_time),
+                "compile_ms": milliseconds(compiled.compile_time()),
                 "run_ms": milliseconds(results.time),
                 "memory_bytes": compiled.memory(),
             });
@@ -108,12 +110,12 @@ pub(super) fn files_read(
 }
 
 /// Runs a program on its inputs.
-pub(super) fn run(compiled: &Compiled, inputs: &Inputs, labels: &[String]) -> Result<Results, Failure> {
+pub(super) fn run(compiled: &Compiled, inputs: &Inputs) -> Result<Results, Failure> {
     let views: Vec<TensorView<'_>> = inputs.ready.iter().map(|r| r.tensor.view()).collect();
     let start = Instant::now();
     let tensors = compiled.run(&views)?;
     let time = start.elapsed();
-    let graph = compiled.graph();
+    let (graph, labels) = (compiled.graph(), compiled.labels());
     let summarise = |(output, tensor): (&crate::graph::Output, &Tensor)| {
         let batched = graph.ty(output.value).batched;
         let classes = is_classes(graph, output, labels).then_some(Classes { labels, batched });
@@ -121,6 +123,16 @@ pub(super) fn run(compiled: &Compiled, inputs: &Inputs, labels: &[String]) -> Re
     };
     let summaries = graph.outputs.iter().zip(&tensors).map(summarise).collect();
     Ok(Results { tensors, summaries, time })
+}
+
+/// Says that the weights are random, since results then mean nothing.
+pub(super) fn say_seeded(compiled: &Compiled, args: &Args, console: &Console) {
+    if compiled.seeded() {
+        console.note(format!(
+            "the weights are random numbers of seed {}: the model names no weight file; --weights FILE gives one",
+            args.seed
+        ));
+    }
 }
 
 /// Whether an output is a vector of classes: it comes from a softmax over its only long axis, or the

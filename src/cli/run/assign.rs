@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::values::Named;
 use crate::diag::did_you_mean;
 use crate::io::safe_file;
+use crate::model::Options;
 
 /// What an input is read from.
 #[derive(Debug)]
@@ -27,6 +28,20 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum()
+    }
+
+    /// Tells the checker their axes.
+    pub(super) fn declare(&self, declared: &[Declared], options: Options) -> Options {
+        declared.iter().zip(&self.ready).fold(options, |options, (input, ready)| {
+            let dims = ready.tensor.shape();
+            let sample = if input.batched { dims.get(1..).unwrap_or_default() } else { dims };
+            options.named_input(&input.name, sample)
+        })
+    }
+
     /// The files that were read.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let file = |origin: &Origin| match origin {

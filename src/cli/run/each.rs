@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::Args;
 use super::apply::{self, Results};
+use super::assign::Inputs;
 use super::bind::Bound;
 use super::save::{Destination, Kind};
 use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::models::{Compiled, Opened};
-use crate::cli::report::{plural, seconds};
+use crate::cli::report::plural;
 use crate::cli::values::Named;
 use crate::io::picture;
 
@@ -140,10 +141,8 @@ impl Mapper<'_> {
         let given = [Named { name: None, file: file.to_path_buf() }];
         let inputs = apply::read(args, model, &given, &mut bound, self.memory, console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
-        let held = inputs.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum::<u64>();
-        let compiled = self.program(bound.sizes(), held, console)?;
-        let labels = model.labels(compiled.graph())?;
-        let results = apply::run(compiled, &inputs, &labels)?;
+        let compiled = self.program(&bound.sizes(), &inputs, console)?;
+        let results = apply::run(compiled, &inputs)?;
         let read = apply::files_read(args, model, compiled.graph(), &inputs);
         let destinations = destinations(out, file, unique, compiled, &results);
         for destination in &destinations {
@@ -169,22 +168,24 @@ impl Mapper<'_> {
     /// The program for some sizes, compiled now or before.
     fn program(
         &mut self,
-        sizes: Vec<(String, u64)>,
-        held: u64,
-        console: &mut Console,
+        sizes: &[(String, u64)],
+        inputs: &Inputs,
+        console: &Console,
     ) -> Result<&Compiled, Failure> {
-        let entry = match self.programs.iter().position(|(s, _)| *s == sizes) {
+        let entry = match self.programs.iter().position(|(s, _)| s == sizes) {
             Some(at) => self.programs.remove(at),
             None => {
-                let graph = self.model.graph(&sizes, console)?;
-                let start = std::time::Instant::now();
-                let making = self.args.making(self.memory.saturating_sub(held));
-                let compiled = self.model.compile(graph, &making, console)?;
-                console.status(format!("compiled in {}, {}", seconds(start.elapsed()), compiled.times()));
+                let options = self.args.options(self.model, sizes, self.memory.saturating_sub(inputs.bytes()));
+                let options = inputs.declare(self.model.inputs(), options);
+                let compiled = self.model.compile(&options, console)?;
+                if self.programs.is_empty() {
+                    apply::say_seeded(&compiled, self.args, console);
+                }
+                console.status(compiled.describe());
                 if self.programs.len() >= PROGRAMS {
                     self.programs.remove(0);
                 }
-                (sizes, compiled)
+                (sizes.to_vec(), compiled)
             }
         };
         self.programs.push(entry);

@@ -13,9 +13,10 @@ use std::path::PathBuf;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::memory;
-use super::models::{Making, Opened};
-use super::values::{self, BackendName, Math, Named, Sizes};
+use super::models::{Opened, with_sizes};
+use super::values::{self, BackendName, MathName, Named, Sizes};
 use crate::io::picture::Fit;
+use crate::model::Options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,7 +87,7 @@ pub(super) struct Args {
 
     /// Which liberties arithmetic may take
     #[arg(long, value_name = "MODE", default_value = "default")]
-    math: Math,
+    math: MathName,
 
     /// The most memory to use, such as 512M or 2G; half of what is available by default
     #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
@@ -131,16 +132,20 @@ impl Args {
         self.memory.unwrap_or_else(memory::default_limit)
     }
 
-    fn making(&self, memory: u64) -> Making<'_> {
-        Making {
-            weights: self.weights.as_deref(),
-            strict_weights: self.strict_weights,
-            seed: self.seed,
-            threads: self.threads,
-            backend: self.backend,
-            math: self.math,
-            memory,
+    /// How a program is made for some sizes with so much memory left.
+    fn options(&self, model: &Opened, sizes: &[(String, u64)], memory: u64) -> Options {
+        let mut options = with_sizes(model.options(), sizes)
+            .seed(self.seed)
+            .math(self.math.into())
+            .strict_weights(self.strict_weights)
+            .memory(memory);
+        if let Some(backend) = self.backend {
+            options = options.backend(backend.into());
         }
+        if let Some(weights) = &self.weights {
+            options = options.weights_file(weights);
+        }
+        options
     }
 }
 

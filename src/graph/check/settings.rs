@@ -217,7 +217,9 @@ impl<'a> Checker<'a> {
         let taps = self.taps(expr)?;
         let (wanted, help) = match def.kind {
             Kind::Taps2 => (2, "`conv(weight=…)` takes taps of four axes"),
-            Kind::Taps4 => (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four"),
+            Kind::Taps4 => {
+                (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four")
+            }
             _ => return Some(Setting::Taps(taps)),
         };
         if taps.dims.len() == wanted {
@@ -281,8 +283,10 @@ impl<'a> Checker<'a> {
     fn kind_help(&self, diagnostic: Diagnostic, def: &Arg, thing: &Thing) -> Diagnostic {
         match (def.kind, thing) {
             (Kind::Pair(_) | Kind::Pad | Kind::Factor, Thing::List(items)) if items.len() == 2 => {
-                let numbers: Vec<String> =
-                    items.iter().map(|i| i.thing.number().map_or("…".to_owned(), |v| v.to_string())).collect();
+                let numbers: Vec<String> = items
+                    .iter()
+                    .map(|i| i.thing.number().map_or("…".to_owned(), |v| v.to_string()))
+                    .collect();
                 diagnostic.help(format!("a pair has round brackets: `{}=({})`", def.name, numbers.join(", ")))
             }
             (Kind::Pair(_), Thing::Taps(_) | Thing::List(_)) if def.name == "kernel" => {
@@ -371,7 +375,8 @@ impl<'a> Checker<'a> {
                 None => {
                     ok = false;
                     if !matches!(item.thing, Thing::Unknown) {
-                        let text = format!("a list of numbers is needed, and this is {}", item.thing.describe());
+                        let text =
+                            format!("a list of numbers is needed, and this is {}", item.thing.describe());
                         self.error(Code::WrongKind, item.span, text);
                     }
                 }

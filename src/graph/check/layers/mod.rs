@@ -58,12 +58,9 @@ impl<'a> Checker<'a> {
             Layer::PixelShuffle => self.pixel_shuffle(&at),
             Layer::Pad => self.pad(&at),
             Layer::Crop => self.crop(&at),
-            Layer::Plain(_)
-            | Layer::LeakyRelu
-            | Layer::Elu
-            | Layer::Celu
-            | Layer::Gelu
-            | Layer::Clamp => self.activation(def.layer, &settings, x, span),
+            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp => {
+                self.activation(def.layer, &settings, x, span)
+            }
         }
     }
 
