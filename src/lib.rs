@@ -19,3 +19,6 @@ pub mod tensor;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

@@ -359,7 +359,7 @@ fn params(
         (Some(path), _) => path.clone(),
         (None, Some(file)) => beneath(model, options, &file.path)?,
         (None, None) => {
-            let params = Params::seeded(graph, options.seed).map_err(|d| report(vec![d]))?;
+            let params = Params::seeded(graph, options.seed).map_err(report)?;
             return Ok((params, !graph.params.is_empty()));
         }
     };
