@@ -18,7 +18,6 @@ pub mod target;
 pub mod tensor;
 
 #[cfg(feature = "cli")]
-#[cfg(any())]
 pub mod cli;
 
 pub use model::{Error, Math, Model, Options, Port, Program, Session};
