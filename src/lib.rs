@@ -17,5 +17,8 @@ pub mod syntax;
 pub mod target;
 pub mod tensor;
 
-#[cfg(any())]
+#[cfg(feature = "cli")]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

@@ -48,5 +48,7 @@ pub const ARCHIVE_RATIO: u64 = 100;
 pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// Side of a picture in pixels, and pixels in all.
 pub const PICTURE_SIDE: u32 = 1 << 16;
+/// Inputs, and outputs, of a program.
+pub const PORTS: usize = 64;
 /// Pixels of a picture.
 pub const PICTURE_PIXELS: u64 = 1 << 28;

@@ -1,7 +1,7 @@
 //! Values of flags: their types and how they are read.
 
 use crate::code::Backend;
-use crate::target::{Isa, Target};
+use crate::model::Math;
 
 /// `H=480,W=640`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub(super) struct Sizes(pub(super) Vec<(String, u64)>);
 pub(super) fn sizes(text: &str) -> Result<Sizes, String> {
     let mut sizes: Vec<(String, u64)> = Vec::new();
     for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=NUMBER, like H=480"))?;
+        let (name, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=NUMBER, like H=480"))?;
         let (name, value) = (name.trim(), value.trim());
         let value: u64 = value.parse().map_err(|_| format!("`{value}` is not a number of elements"))?;
         if !is_name(name) {
@@ -96,32 +97,19 @@ impl From<BackendName> for Backend {
 
 /// Which liberties arithmetic may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Math {
+pub(super) enum MathName {
     /// Faster algorithms with their own, stated error bounds are allowed
     Default,
     /// Every sum as it is written; equal on every backend with FMA
     Strict,
 }
 
-/// What code is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum TargetName {
-    /// x86-64 with AVX2 and FMA, 32 KiB L1, 512 KiB L2
-    X64Avx2,
-    /// x86-64 with SSE2 only
-    X64,
-    /// AArch64 with NEON
-    Aarch64,
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Target {
-        let isa = match name {
-            TargetName::X64Avx2 => return Target::X64_AVX2,
-            TargetName::X64 => Isa::X64 { avx2_fma: false },
-            TargetName::Aarch64 => Isa::Aarch64,
-        };
-        Target { isa, ..Target::X64_AVX2 }
+impl From<MathName> for Math {
+    fn from(name: MathName) -> Math {
+        match name {
+            MathName::Default => Math::Default,
+            MathName::Strict => Math::Strict,
+        }
     }
 }
 
@@ -134,7 +122,9 @@ mod tests {
         let two = |a, b| Ok(Sizes(vec![("H".to_owned(), a), ("W".to_owned(), b)]));
         assert_eq!(sizes("H=480,W=640"), two(480, 640));
         assert_eq!(sizes(" H = 1 , W=2,"), two(1, 2));
-        for bad in ["", "H", "H=", "H=0", "H=-1", "H=1,H=2", "=3", "H=99999999999999999999", "1=2", "H=4294967296"] {
+        for bad in
+            ["", "H", "H=", "H=0", "H=-1", "H=1,H=2", "=3", "H=99999999999999999999", "1=2", "H=4294967296"]
+        {
             assert!(sizes(bad).is_err(), "{bad}");
         }
     }

@@ -2,8 +2,8 @@
 
 use super::clif::Compiler;
 use super::driver::{Tables, driver};
-use super::x64::{self, Abi};
-use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa};
+use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa, x64};
+use crate::kernels::ir::Kernel;
 use crate::kernels::step::{Lowered, Step};
 use crate::kernels::verify::verify;
 use crate::target::Isa;
@@ -63,31 +63,21 @@ fn kernels(
     backend: Backend,
     compiler: &mut Compiler,
 ) -> Result<Vec<Function>, CodeError> {
+    let symbol = |(number, kernel): (usize, &Kernel)| format!("k{number}_{}", symbol_part(&kernel.name));
+    let kernels = || lowered.kernels.iter().enumerate().map(|pair| (symbol(pair), pair.1));
     match backend {
         Backend::Cranelift => {
             let isa = isa::target_isa(target, isa::KERNELS)?;
-            lowered
-                .kernels
-                .iter()
-                .enumerate()
-                .map(|(number, kernel)| {
-                    let symbol = format!("k{number}_{}", symbol_part(&kernel.name));
-                    compiler.kernel(&symbol, kernel, &*isa, target)
-                })
-                .collect()
+            kernels().map(|(symbol, kernel)| compiler.kernel(&symbol, kernel, &*isa, target)).collect()
         }
+        Backend::X64 if target.isa == (Isa::X64 { avx2_fma: true }) => kernels()
+            .map(|(symbol, kernel)| {
+                x64::emit(kernel, symbol.clone(), x64::Abi::host())
+                    .map_err(|error| CodeError::bug(&symbol, error.to_string()))
+            })
+            .collect(),
         Backend::X64 => {
-            if !matches!(target.isa, Isa::X64 { avx2_fma: true }) {
-                return Err(CodeError::Unsupported(format!("the x64 emitter makes no code for {target}")));
-            }
-            let kernels = lowered.kernels.iter().enumerate();
-            kernels
-                .map(|(number, kernel)| {
-                    let symbol = format!("k{number}_{}", symbol_part(&kernel.name));
-                    x64::emit(kernel, symbol, Abi::host())
-                        .map_err(|error| CodeError::bug(&kernel.name, error.to_string()))
-                })
-                .collect()
+            Err(CodeError::Unsupported(format!("the x64 emitter needs AVX2 and FMA, {target} has not both")))
         }
     }
 }

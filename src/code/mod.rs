@@ -28,23 +28,56 @@ pub enum Backend {
 }
 
 /// Machine code with nothing resolved.
+///
+/// Only [`assemble()`] makes it and nobody outside changes it: what is loaded is trusted to stay in
+/// buffers of [`Code::sizes`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Code {
+    pub(crate) backend: Backend,
+    pub(crate) target: Target,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) prepare: Vec<StepCode>,
+    pub(crate) run: Vec<StepCode>,
+    pub(crate) consts: Vec<u8>,
+    pub(crate) sizes: BufferSizes,
+}
+
+impl Code {
     /// Who made the kernels.
-    pub backend: Backend,
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
     /// What it was made for.
-    pub target: Target,
-    /// Kernels and drivers.
-    pub functions: Vec<Function>,
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Kernels, then drivers.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
     /// The driver of each prepare step, in order.
-    pub prepare: Vec<StepCode>,
+    pub fn prepare(&self) -> &[StepCode] {
+        &self.prepare
+    }
+
     /// The driver of each run step, in order.
-    pub run: Vec<StepCode>,
+    pub fn run(&self) -> &[StepCode] {
+        &self.run
+    }
+
     /// [`Base::Consts`](crate::kernels::step::Base): [`Lowered::consts`](crate::kernels::step::Lowered::consts),
     /// and after them the offset tables of the drivers.
-    pub consts: Vec<u8>,
+    pub fn consts(&self) -> &[u8] {
+        &self.consts
+    }
+
     /// The buffers it works on.
-    pub sizes: BufferSizes,
+    pub fn sizes(&self) -> &BufferSizes {
+        &self.sizes
+    }
 }
 
 /// Bytes of the buffers that code works on; it stays within buffers of exactly these sizes.

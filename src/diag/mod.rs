@@ -9,7 +9,7 @@ mod render;
 mod suggest;
 
 pub use codes::Code;
-pub use render::{RenderOptions, render};
+pub use render::{RenderOptions, escape, render};
 pub use suggest::did_you_mean;
 
 use crate::limits;

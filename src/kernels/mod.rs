@@ -13,6 +13,7 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
 mod call;
 mod contract;
 mod convert;
@@ -28,10 +29,14 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod tasks;
+
+pub use lower::LowerError;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tasks;
 
 pub use tasks::lower;
 #[cfg(test)]
 mod testbed;
+mod tiles;
+mod window;

@@ -2,7 +2,9 @@
 
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
-use super::{contract, convert, copy, halo, panels};
+use super::{
+    contract, convert, copy, depthwise, halo, panels, planar_conv, pointwise, pool, reduce, resize, softmax,
+};
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
@@ -48,23 +50,13 @@ fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError
 fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<Vec<Nest>>, LowerError> {
     match kind {
         TaskKind::Contract(task) => contract::lower(task, out, low),
-        TaskKind::PlanarConv(_) => {
-            Err(LowerError::Plan("TODO PlanarConv(task) => planar_conv::lower(task, out, low)"))
-        }
-        TaskKind::Depthwise(_) => {
-            Err(LowerError::Plan("TODO Depthwise(task) => depthwise::lower(task, out, low)"))
-        }
-        TaskKind::Pool(_) => Err(LowerError::Plan("TODO Pool(task) => pool::lower(task, out, low)")),
-        TaskKind::Pointwise(_) => {
-            Err(LowerError::Plan("TODO Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?])"))
-        }
-        TaskKind::Reduce(_) => {
-            Err(LowerError::Plan("TODO Reduce(task) => Ok(vec![reduce::lower(task, out, low)?])"))
-        }
-        TaskKind::Softmax(_) => {
-            Err(LowerError::Plan("TODO Softmax(task) => Ok(vec![softmax::lower(task, out, low)?])"))
-        }
-        TaskKind::Resize(_) => Err(LowerError::Plan("TODO Resize(task) => resize::lower(task, out, low)")),
+        TaskKind::PlanarConv(task) => planar_conv::lower(task, out, low),
+        TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
+        TaskKind::Pool(task) => pool::lower(task, out, low),
+        TaskKind::Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?]),
+        TaskKind::Reduce(task) => Ok(vec![reduce::lower(task, out, low)?]),
+        TaskKind::Softmax(task) => Ok(vec![softmax::lower(task, out, low)?]),
+        TaskKind::Resize(task) => resize::lower(task, out, low),
         TaskKind::Copy(task) => copy::lower(task, out, low),
         TaskKind::Convert { x } => convert::lower(*x, out, low),
         TaskKind::FillHalo(fill) => halo::lower(*fill, out, low),

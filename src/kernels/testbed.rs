@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::interpret::{FmaRounding, Memory, run_units};
-use super::ir::Stmt;
+use super::ir::{Kernel, Stmt};
 use super::lower::{LowerError, Lowering};
 use super::step::{Base, Lowered, Nest, Step};
-use crate::graph::Graph;
+use super::verify::verify;
+use crate::graph::{BinaryOp, Graph};
+use crate::plan::task::{Epilogue, Operand, Pointwise, PointwiseOp};
 use crate::plan::{Buffer, BufferId, Fill, Halo, Layout, LayoutKind, Plan};
 use crate::target::Target;
 
@@ -20,13 +22,13 @@ pub(super) type At = [i64; 4];
 pub(super) struct Bed {
     buffers: Vec<Buffer>,
     arena: Vec<u32>,
-    /// How many instructions the kernels of the last run had.
-    pub(super) instructions: usize,
+    /// The kernels of the last run.
+    pub(super) kernels: Vec<Kernel>,
 }
 
 impl Bed {
     pub(super) fn new() -> Bed {
-        Bed { buffers: Vec::new(), arena: vec![UNWRITTEN; 16], instructions: 0 }
+        Bed { buffers: Vec::new(), arena: vec![UNWRITTEN; 16], kernels: Vec::new() }
     }
 
     /// A buffer, all NaN.
@@ -143,7 +145,6 @@ impl Bed {
         let mut low = Lowering::new(&plan);
         let steps = lower(&mut low).expect("lowers");
         let (kernels, consts) = low.finish();
-        self.instructions = kernels.iter().map(|k| instructions(&k.body)).sum();
         let lowered = Lowered {
             kernels,
             prepare: Vec::new(),
@@ -155,7 +156,8 @@ impl Bed {
             output_bytes: Vec::new(),
             param_bytes: Vec::new(),
         };
-        check(&lowered);
+        let problems = verify(&lowered);
+        assert!(problems.is_empty(), "{problems:#?}");
         let forwards = self.interpret(&lowered, false);
         assert!(forwards == self.interpret(&lowered, true), "units depend on each other");
         let free: std::collections::HashSet<usize> = self
@@ -168,6 +170,12 @@ impl Bed {
             assert!(before == after || free.contains(&word), "word {word} was overwritten");
         }
         self.arena = forwards;
+        self.kernels = lowered.kernels;
+    }
+
+    /// How many statements the kernels of the last run have.
+    pub(super) fn statements(&self) -> usize {
+        self.kernels.iter().map(|k| statements(&k.body)).sum()
     }
 
     fn interpret(&self, lowered: &Lowered, reverse: bool) -> Vec<u32> {
@@ -185,19 +193,12 @@ impl Bed {
     }
 }
 
-fn instructions(body: &[Stmt]) -> usize {
+fn statements(body: &[Stmt]) -> usize {
     let count = |stmt: &Stmt| match stmt {
         Stmt::Inst(_) | Stmt::Advance { .. } | Stmt::Lookup { .. } => 1,
-        Stmt::Loop { body, .. } => instructions(body),
+        Stmt::Loop { body, .. } => statements(body),
     };
     body.iter().map(count).sum()
-}
-
-/// The invariants of kernels and steps.
-fn check(lowered: &Lowered) {
-    for nest in lowered.run.iter().flat_map(|s| &s.nests) {
-        assert!(nest.units() > 0, "a nest without units");
-    }
 }
 
 /// Small numbers in no order.
@@ -219,6 +220,16 @@ impl Numbers {
     }
 }
 
+/// That many cases, and no files beside the sources.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// The bound of a sum of `n` numbers whose magnitudes add up to `magnitude`.
+pub(super) fn bound(n: usize, magnitude: f64) -> f64 {
+    (n + 3) as f64 * 2f64.powi(-24) * magnitude + 2e-7
+}
+
 /// Halos of up to `most` rows and columns.
 pub(super) fn halos(most: u32) -> impl Strategy<Value = Halo> {
     let side = 0..=most;
@@ -233,4 +244,114 @@ pub(super) fn halos(most: u32) -> impl Strategy<Value = Halo> {
 
 pub(super) fn layouts() -> impl Strategy<Value = LayoutKind> {
     prop_oneof![Just(LayoutKind::Planar), Just(LayoutKind::Blocked)]
+}
+
+/// A window and an output that the tests of windows share.
+#[derive(Clone, Debug)]
+pub(super) struct Windowed {
+    pub(super) kind: LayoutKind,
+    /// `[lead, channels, height, width]` of the result.
+    pub(super) out: [u64; 4],
+    /// Rows and columns of the input.
+    pub(super) size: [u64; 2],
+    pub(super) taps: Vec<(i32, i32)>,
+    pub(super) stride: [u32; 2],
+    /// Around the result.
+    pub(super) halo: Halo,
+    /// Which axes of the epilogue's operand are broadcast.
+    pub(super) broadcast: Option<[bool; 4]>,
+}
+
+impl Windowed {
+    /// The input: exactly the halo that the taps need, more columns being NaN.
+    pub(super) fn input(&self, bed: &mut Bed, channels: u64) -> BufferId {
+        self.input_for(bed, channels, [self.out[2], self.out[3]])
+    }
+
+    /// As [`Self::input`], for `count` rows and columns of output.
+    pub(super) fn input_for(&self, bed: &mut Bed, channels: u64, count: [u64; 2]) -> BufferId {
+        let reach = |axis: usize| {
+            let of = |t: &(i32, i32)| if axis == 0 { t.0 } else { t.1 };
+            let first = self.taps.iter().map(of).min().unwrap_or(0);
+            let last = self.taps.iter().map(of).max().unwrap_or(0)
+                + (count[axis] as i32 - 1) * self.stride[axis] as i32;
+            ((-first).max(0) as u32, (last + 1 - self.size[axis] as i32).max(0) as u32)
+        };
+        let ((top, bottom), (left, right)) = (reach(0), reach(1));
+        let halo = Halo { top, bottom, left, right, fill: Fill::Zero };
+        bed.random([self.out[0], channels, self.size[0], self.size[1]], self.kind, halo, true)
+    }
+
+    /// An epilogue `operand − sum` and the operand.
+    pub(super) fn epilogue(&self, bed: &mut Bed) -> (Epilogue, Option<BufferId>) {
+        let Some(broadcast) = self.broadcast else {
+            return (Epilogue::default(), None);
+        };
+        let mut dims = self.out;
+        for (dim, once) in dims.iter_mut().zip(broadcast) {
+            if once {
+                *dim = 1;
+            }
+        }
+        let one_channel = dims[1] == 1 && self.out[1] > 1;
+        let kind = if one_channel { LayoutKind::Planar } else { self.kind };
+        let halo = Halo { top: 1, bottom: 0, left: 2, right: 1, fill: Fill::Zero };
+        let operand = bed.random(dims, kind, halo, false);
+        let expr = Pointwise {
+            inputs: vec![Operand::Sum, Operand::Buffer(operand)],
+            ops: vec![
+                PointwiseOp::Operand(0),
+                PointwiseOp::Operand(1),
+                PointwiseOp::Binary(BinaryOp::Sub, 1, 0),
+            ],
+        };
+        (Epilogue { expr: Some(expr) }, Some(operand))
+    }
+
+    /// What the epilogue makes of a sum.
+    pub(super) fn finished(&self, bed: &Bed, operand: Option<BufferId>, at: At, sum: f64) -> f64 {
+        let Some(operand) = operand else {
+            return sum;
+        };
+        let dims = bed.dims(operand);
+        let from = std::array::from_fn(|axis| if dims[axis] == 1 { 0 } else { at[axis] });
+        f64::from(bed.get(operand, from)) - sum
+    }
+}
+
+/// Windows of a few taps, and some that are too large to be unrolled.
+pub(super) fn windows() -> impl Strategy<Value = Windowed> {
+    let grid = |most: i32| {
+        (1..=most, 1..=most, 1..3i32, 1..3i32, -3..2i32, -3..2i32).prop_map(|(h, w, dy, dx, y, x)| {
+            (0..h * w).map(|i| (y + i / w * dy, x + i % w * dx)).collect::<Vec<_>>()
+        })
+    };
+    let scattered = proptest::collection::vec((-4..5i32, -4..5i32), 1..12);
+    let row = (130..300i32).prop_map(|w| (0..w).map(|x| (0, x - 5)).collect::<Vec<_>>());
+    let rows = (20..30i32).prop_map(|w| (0..w * w).map(|i| (i / w - 3, (i % w) * 2 - 3)).collect::<Vec<_>>());
+    let wide = (130..150i32).prop_map(|w| (0..2 * w).map(|i| (i / w * 2, i % w - 3)).collect::<Vec<_>>());
+    let many = proptest::collection::vec((-9..9i32, -9..9i32), 130..200);
+    let taps = prop_oneof![8 => grid(4), 4 => scattered, 1 => row, 1 => rows, 1 => wide, 1 => many];
+    (
+        layouts(),
+        (1..3u64, 1..18u64, 1..4u64, prop_oneof![1..70u64, 1..20u64]),
+        (1..6u64, 1..60u64),
+        taps,
+        (1..4u32, prop_oneof![2 => Just(1u32), 1 => 2..5u32]),
+        halos(2),
+        proptest::option::of(any_axes()),
+    )
+        .prop_map(|(kind, out, size, taps, stride, halo, broadcast)| Windowed {
+            kind,
+            out: [out.0, out.1, out.2, out.3],
+            size: [size.0, size.1],
+            taps,
+            stride: [stride.0, stride.1],
+            halo,
+            broadcast,
+        })
+}
+
+fn any_axes() -> impl Strategy<Value = [bool; 4]> {
+    proptest::array::uniform4(any::<bool>())
 }

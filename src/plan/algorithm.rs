@@ -24,13 +24,14 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
     let x = *node.args.first()?;
     let kind = kinds.get(x.index()).copied().unwrap_or(LayoutKind::Planar);
     let in_channels = dims4(graph.ty(x))[1];
+    let features = graph.ty(x).dims.last().copied().unwrap_or(1);
     let out_channels = dims4(&node.ty)[1];
     let groups = match &node.op {
         Op::Filter(..) => {
             return Some((Algorithm::Depthwise(kind), "taps are shared by all channels".into()));
         }
         Op::Linear => {
-            let why = format!("{in_channels} features into blocks of {LANES} outputs");
+            let why = format!("{features} features into blocks of {LANES} outputs");
             return Some((Algorithm::Contract(LayoutKind::Planar), why));
         }
         Op::Conv(conv) => conv.groups,
@@ -73,6 +74,8 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
     let of = |value: &Value| kinds.get(value.index()).copied().unwrap_or(Planar);
     let first = node.args.first().map_or(Planar, of);
     match &node.op {
+        // Its result is laid out as rows.
+        Op::Linear if node.ty.dims.len() > 2 => Planar,
         Op::Conv(_) | Op::Filter(..) | Op::ConvTranspose(_) | Op::Linear => {
             match algorithm(graph, node, kinds) {
                 Some((Algorithm::Contract(_), _)) => Blocked,

@@ -125,9 +125,17 @@ impl Builder<'_> {
             Op::Conv(conv) => (conv.groups, false, one(taps(&conv.window)?, strides(conv.window.stride)?)?),
             Op::Filter(window, _) => (1, false, one(taps(window)?, strides(window.stride)?)?),
             Op::ConvTranspose(conv) => (conv.groups, true, transposed(conv, [out[2], out[3]])?),
-            Op::Linear => (1, false, one(vec![(0, 0)], [1, 1])?),
+            Op::Linear => {
+                let positions = [whole(1)?, whole(1)?];
+                (
+                    1,
+                    false,
+                    vec![Correlation { taps: vec![(0, 0)], tap_index: vec![0], stride: [1, 1], positions }],
+                )
+            }
             _ => return Err(PlanError::Bug("not a convolution")),
         };
+        let linear = matches!(node.op, Op::Linear);
         let weights = Weights {
             w: node.args[1],
             bias: node.args.get(2).copied(),
@@ -139,8 +147,12 @@ impl Builder<'_> {
                 _ => 1,
             },
             groups,
-            in_channels: dims4(graph.ty(node.args[0]))[1],
-            out_channels: out[1],
+            in_channels: if linear {
+                graph.ty(node.args[0]).dims.last().copied().unwrap_or(1)
+            } else {
+                dims4(graph.ty(node.args[0]))[1]
+            },
+            out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
         };
         match algorithm {
             Algorithm::Contract(x_kind) => self.contract(root, group, x_kind, &weights, correlations, reason),
@@ -161,9 +173,9 @@ impl Builder<'_> {
         let node = self.graph.node(root);
         // A linear layer's features must be adjacent.
         let vector = matches!(node.op, Op::Linear);
-        let x = if vector { self.values.dense(node.args[0])? } else { self.framed(node, x_kind)? };
+        let x = if vector { self.features(node.args[0])? } else { self.framed(node, x_kind)? };
         let blocks = (weights.out_channels / weights.groups).div_ceil(LANES as u64);
-        let one_pixel = dims4(&node.ty)[2..] == [1, 1];
+        let one_pixel = vector || dims4(&node.ty)[2..] == [1, 1];
         let vectors = tile_vectors(blocks, one_pixel);
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Blocked)?),
@@ -197,7 +209,39 @@ impl Builder<'_> {
             };
             tasks.push(TaskKind::Contract(task));
         }
+        if vector && node.ty.dims.len() > 2 {
+            return self.linear_rows(root, tasks, reason);
+        }
         self.make_all(group, LayoutKind::Blocked, tasks, reason)
+    }
+
+    /// The last axis of a value as features, all axes before it as `lead`.
+    fn features(&mut self, x: Value) -> Result<BufferId, PlanError> {
+        let ty = self.graph.ty(x);
+        let features = ty.dims.last().copied().unwrap_or(1);
+        let dims = [ty.elements() / features, features, 1, 1];
+        self.values.need(x, Form { dims, layout: Layout::DENSE, exact: true })
+    }
+
+    /// A linear layer along the last of three axes or more: its blocks are laid out as rows.
+    fn linear_rows(&mut self, root: Value, tasks: Vec<TaskKind>, reason: String) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        let features = node.ty.dims.last().copied().unwrap_or(1);
+        let dims = [node.ty.elements() / features, features, 1, 1];
+        let phase = self.values.phase(root);
+        let blocked = Layout { kind: LayoutKind::Blocked, halo: Halo::NONE };
+        let sums = self.values.fresh(phase, None, dims, blocked);
+        for kind in tasks {
+            self.values
+                .push(phase, Task { name: node.name.clone(), kind, out: sums, reason: reason.clone() });
+        }
+        let rows = self.values.fresh(phase, None, dims, Layout::DENSE);
+        let kind = TaskKind::Convert { x: sums };
+        let reason = "blocks into rows".to_owned();
+        self.values.push(phase, Task { name: node.name.clone(), kind, out: rows, reason });
+        let own = self.values.alias(rows, Some(root), dims4(&node.ty));
+        self.values.set_own(root, own);
+        Ok(())
     }
 
     /// Weights into panels, in the phase in which they are known.

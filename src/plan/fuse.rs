@@ -108,6 +108,9 @@ fn fits(graph: &Graph, group: &Group, kinds: &[LayoutKind]) -> bool {
     }
     let Some(root) = group.root else { return true };
     let node = graph.node(root);
+    if matches!(node.op, Op::Linear) && node.ty.dims.len() > 2 {
+        return false;
+    }
     let blocked = kinds[root.index()] == LayoutKind::Blocked;
     if blocked && !dims4(&node.ty)[1].is_multiple_of(LANES as u64) && !keeps_zero(graph, group) {
         return false;

@@ -39,10 +39,10 @@ impl Bases {
 }
 
 /// What the steps work on.
-pub(super) struct Buffers<'a, 'o> {
+pub(super) struct Buffers<'a, 'o, P> {
     pub(super) consts: &'a AlignedBytes,
     pub(super) packed: PackedBytes<'a>,
-    pub(super) params: &'a [&'a [f32]],
+    pub(super) params: &'a [P],
     /// What only a run has.
     pub(super) sample: Option<Sample<'a, 'o>>,
 }
@@ -67,11 +67,11 @@ pub(super) struct Sample<'a, 'o> {
 /// `steps` are drivers in `map` that were assembled for buffers of `sizes`: the prepare steps where
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
 /// arena nor inputs nor outputs, and that run steps write nothing but the arena and the outputs.
-pub(super) fn execute(
+pub(super) fn execute<P: AsRef<[f32]>>(
     map: &CodeMap,
     steps: &[LoadedStep],
     sizes: &BufferSizes,
-    buffers: Buffers<'_, '_>,
+    buffers: Buffers<'_, '_, P>,
     bases: &mut Bases,
     executor: &dyn Executor,
 ) -> Result<(), RunError> {
@@ -117,7 +117,8 @@ pub(super) fn execute(
     }
     count(Place::Param, params.len(), sizes.params.len())?;
     for (index, (param, &expected)) in params.iter().zip(&sizes.params).enumerate() {
-        check(Place::Param, index, size_of_val(*param), expected)?;
+        let param = param.as_ref();
+        check(Place::Param, index, size_of_val(param), expected)?;
         table.push(param.as_ptr().cast_mut().cast());
     }
 

@@ -61,7 +61,7 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a parameter is missing or has another size, or memory is refused.
-    pub fn prepare(&self, params: &[&[f32]]) -> Result<Packed, RunError> {
+    pub fn prepare<P: AsRef<[f32]>>(&self, params: &[P]) -> Result<Packed, RunError> {
         let mut packed = Packed(AlignedBytes::zeroed(self.sizes.packed)?);
         self.prepare_into(params, &mut packed)?;
         Ok(packed)
@@ -72,7 +72,7 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a parameter is missing or has another size.
-    pub fn prepare_into(&self, params: &[&[f32]], packed: &mut Packed) -> Result<(), RunError> {
+    pub fn prepare_into<P: AsRef<[f32]>>(&self, params: &[P], packed: &mut Packed) -> Result<(), RunError> {
         let mut bases = Bases::with_capacity(self.sizes.bases())?;
         let buffers =
             Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
@@ -96,10 +96,10 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a tensor is missing or has another size; nothing is run then.
-    pub fn run(
+    pub fn run<P: AsRef<[f32]>>(
         &self,
         packed: &Packed,
-        params: &[&[f32]],
+        params: &[P],
         scratch: &mut Scratch,
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],
@@ -112,11 +112,11 @@ impl Loaded {
     /// # Errors
     ///
     /// As [`Self::run`].
-    pub fn run_on(
+    pub fn run_on<P: AsRef<[f32]>>(
         &self,
         executor: &dyn Executor,
         packed: &Packed,
-        params: &[&[f32]],
+        params: &[P],
         scratch: &mut Scratch,
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],

@@ -97,8 +97,14 @@ fn more_than_memory_holds_is_refused_with_the_figure() {
 #[test]
 fn cycles_and_recursion() {
     refused("block a() {\n  a()\n}\nmodel m {\n  input x [1, 8, 8]\n  a()\n}\n", &["a"]);
-    refused("block a() {\n  b()\n}\nblock b() {\n  a()\n}\nmodel m {\n  input x [1, 8, 8]\n  a()\n}\n", &["a"]);
-    refused("kernel k = transpose(j)\nkernel j = flip(k)\nmodel m {\n  input x [1, 8, 8]\n  filter(k)\n}\n", &["k"]);
+    refused(
+        "block a() {\n  b()\n}\nblock b() {\n  a()\n}\nmodel m {\n  input x [1, 8, 8]\n  a()\n}\n",
+        &["a"],
+    );
+    refused(
+        "kernel k = transpose(j)\nkernel j = flip(k)\nmodel m {\n  input x [1, 8, 8]\n  filter(k)\n}\n",
+        &["k"],
+    );
     refused(model("  y = y + 1"), &["y"]);
 }
 
@@ -120,7 +126,10 @@ fn deep_nesting() {
 fn expansion_that_explodes() {
     let doubling: String =
         (1..=40).map(|i| format!("block b{i}() {{\n  b{}()\n  b{}()\n}}\n", i - 1, i - 1)).collect();
-    refused(format!("block b0() {{\n  relu\n}}\n{doubling}model m {{\n  input x [1, 8, 8]\n  b40()\n}}\n"), &["m.conv"]);
+    refused(
+        format!("block b0() {{\n  relu\n}}\n{doubling}model m {{\n  input x [1, 8, 8]\n  b40()\n}}\n"),
+        &["m.conv"],
+    );
     refused(model("  repeat 1000000000 { relu }"), &["m.conv:3"]);
     refused(model("  repeat 9000 { repeat 9000 { repeat 9000 { relu } } }"), &["m.conv:3"]);
     refused(model("  repeat -1 { relu }"), &["m.conv:3"]);

@@ -51,7 +51,10 @@ fn truncated_overlapping_and_lying_files() {
     }
     refused(&make::safetensors(&header("[0,4]", "[0,4]"), &floats(&[2.0])), &["w.safetensors"]);
     refused(&make::safetensors(&header("[0,4]", "[4,9]"), &floats(&[2.0, 0.5])), &["w.safetensors"]);
-    refused(&make::safetensors(&header("[0,4]", "[4,99999999999]"), &floats(&[2.0, 0.5])), &["w.safetensors"]);
+    refused(
+        &make::safetensors(&header("[0,4]", "[4,99999999999]"), &floats(&[2.0, 0.5])),
+        &["w.safetensors"],
+    );
     refused(&make::safetensors(&header("[8,4]", "[4,8]"), &floats(&[2.0, 0.5])), &["w.safetensors"]);
     refused(&make::safetensors("not json", &[]), &["w.safetensors"]);
     refused(&make::safetensors(&"[".repeat(100_000), &[]), &["w.safetensors"]);
@@ -71,8 +74,10 @@ fn missing_wrong_and_extra_tensors() {
     let integers = header("[0,4]", "[4,8]").replace("F32", "I32");
     refused(&make::safetensors(&integers, &floats(&[2.0, 0.5])), &["I32"]);
 
-    let extra = header("[0,4]", "[4,8]")
-        .replace("{\"c.weight\"", "{\"spare\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"c.weight\"");
+    let extra = header("[0,4]", "[4,8]").replace(
+        "{\"c.weight\"",
+        "{\"spare\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"c.weight\"",
+    );
     let sandbox = Sandbox::with_model(MODEL);
     sandbox.write("w.safetensors", make::safetensors(&extra, &floats(&[2.0, 0.5, 9.0])));
     let ran = sandbox.expect(0, &["run", "m.conv"]);

@@ -63,7 +63,8 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
 
 #[test]
 fn a_wrong_model_exits_with_1_everywhere() {
-    let sandbox = Sandbox::with_model("model m {\n  input x [1, 8, 8]\n  conv(kernel=9, out=2)\n  wobble\n}\n");
+    let sandbox =
+        Sandbox::with_model("model m {\n  input x [1, 8, 8]\n  conv(kernel=9, out=2)\n  wobble\n}\n");
     for command in ["run", "check", "explain"] {
         let ran = sandbox.refuse(&[command, "m.conv"], &["wobble", "9"]);
         let results = if command == "check" { &ran.stderr } else { &ran.stdout };

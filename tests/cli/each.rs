@@ -16,7 +16,9 @@ fn photos() -> Sandbox {
 
 #[test]
 fn a_folder_goes_to_a_folder() {
-    for arguments in [&["in", "-o", "out"][..], &["--each", "in", "-o", "out"], &["--each", "in", "-o", "out/new"]] {
+    for arguments in
+        [&["in", "-o", "out"][..], &["--each", "in", "-o", "out"], &["--each", "in", "-o", "out/new"]]
+    {
         let sandbox = photos();
         let mut all = vec!["run", "m.conv"];
         all.extend(arguments);

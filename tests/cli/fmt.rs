@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use crate::harness::Sandbox;
 
-const UGLY: &str = "model  m{\n input x [1,H,W] # the photo\n\n\n\n conv( kernel=3,pad = 1,out=2 )\n   relu\n}\n";
+const UGLY: &str =
+    "model  m{\n input x [1,H,W] # the photo\n\n\n\n conv( kernel=3,pad = 1,out=2 )\n   relu\n}\n";
 
 #[test]
 fn it_formats_in_place_keeps_comments_and_is_idempotent() {

@@ -89,7 +89,8 @@ fn several_inputs_go_by_order_or_by_name() {
     assert_eq!(result(&["p.npy", "q.npy"]), [4.0, -3.0]);
     assert_eq!(result(&["b=p.npy", "a=q.npy"]), [-4.0, 3.0]);
     assert_eq!(result(&["b=p.npy", "q.npy"]), [-4.0, 3.0]);
-    let members = [("b.npy", make::npy(&[1, 1, 2], &[5.0, 6.0])), ("a.npy", make::npy(&[1, 1, 2], &[1.0, 9.0]))];
+    let members =
+        [("b.npy", make::npy(&[1, 1, 2], &[5.0, 6.0])), ("a.npy", make::npy(&[1, 1, 2], &[1.0, 9.0]))];
     sandbox.write("both.npz", make::zip(&members.each_ref().map(|(n, b)| (*n, b.as_slice()))));
     assert_eq!(result(&["both.npz"]), [-4.0, 3.0]);
 

@@ -14,7 +14,8 @@ pub(crate) fn grey_png(samples: &[u8], width: u32) -> Vec<u8> {
 }
 
 pub(crate) fn rgb_png(width: u32, height: u32) -> Vec<u8> {
-    let samples: Vec<u8> = (0..width * height * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let samples: Vec<u8> =
+        (0..width * height * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     png(&samples, width, height, ExtendedColorType::Rgb8)
 }
 
@@ -60,8 +61,10 @@ pub(crate) fn read_npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
     let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
     assert!(header.contains("'<f4'") && header.contains("False"), "{header}");
     let shape = header.split_once('(').unwrap().1.split_once(')').unwrap().0;
-    let shape = shape.split(',').map(str::trim).filter(|d| !d.is_empty()).map(|d| d.parse().unwrap()).collect();
-    let data = bytes[10 + length..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    let shape =
+        shape.split(',').map(str::trim).filter(|d| !d.is_empty()).map(|d| d.parse().unwrap()).collect();
+    let data =
+        bytes[10 + length..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
     (shape, data)
 }
 
@@ -69,7 +72,8 @@ pub(crate) fn read_npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
 pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write;
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     for (name, bytes) in members {
         writer.start_file(*name, options).unwrap();
         writer.write_all(bytes).unwrap();
@@ -87,7 +91,7 @@ pub(crate) fn read_npz(bytes: &[u8]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
             let mut bytes = Vec::new();
             member.read_to_end(&mut bytes).unwrap();
             let (shape, data) = read_npy(&bytes);
-            (member.name().trim_end_matches(".npy").to_owned(), shape, data)
+            (member.name().expect("a name").trim_end_matches(".npy").to_owned(), shape, data)
         })
         .collect()
 }

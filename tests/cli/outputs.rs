@@ -3,7 +3,8 @@
 use crate::harness::Sandbox;
 use crate::{SAME, SAME_RGB, make};
 
-const HEADS: &str = "model heads {\n  input x [1, H, W]\n  up = x * 2\n  down = x * 0.5\n  output up, down\n}\n";
+const HEADS: &str =
+    "model heads {\n  input x [1, H, W]\n  up = x * 2\n  down = x * 0.5\n  output up, down\n}\n";
 
 #[test]
 fn pictures_are_written_by_their_ending() {
@@ -94,8 +95,7 @@ fn classes_are_listed_best_first() {
     sandbox.write("names.txt", "cat\ndog\nbird\nfish\n");
     sandbox.write("x.npy", make::npy(&[4], &[0.0, 3.0, 1.0, 2.0]));
     let ran = sandbox.expect(0, &["run", "m.conv", "x.npy"]);
-    let order: Vec<&str> =
-        ran.stdout.lines().skip(1).filter_map(|l| l.split_whitespace().last()).collect();
+    let order: Vec<&str> = ran.stdout.lines().skip(1).filter_map(|l| l.split_whitespace().last()).collect();
     assert_eq!(order, ["dog", "fish", "bird", "cat"], "{}", ran.stdout);
     assert!(ran.stdout.contains("0.64391"), "{}", ran.stdout);
     let ran = sandbox.expect(0, &["run", "m.conv", "x.npy", "--format", "json"]);

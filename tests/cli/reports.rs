@@ -124,13 +124,15 @@ fn explain_asks_for_open_sizes_or_takes_defaults() {
 
 #[test]
 fn every_stage_is_printed() {
-    let sandbox = Sandbox::with_model("model m {\n  input x [2, 9, 9]\n  c = conv(kernel=3, pad=1, out=8)\n  relu\n}\n");
+    let sandbox = Sandbox::with_model(
+        "model m {\n  input x [2, 9, 9]\n  c = conv(kernel=3, pad=1, out=8)\n  relu\n}\n",
+    );
     for stage in ["ast", "graph", "plan", "kernels", "clif", "asm"] {
-        let one = sandbox.expect(0, &["emit", "--stage", stage, "m.conv", "--target", "x64-avx2"]);
+        let one = sandbox.expect(0, &["emit", "--stage", stage, "m.conv", "--target", "x86_64-avx2"]);
         assert!(one.stdout.lines().count() > 3, "{stage}: {}", one.stdout);
-        let again = sandbox.expect(0, &["emit", "--stage", stage, "m.conv", "--target", "x64-avx2"]);
+        let again = sandbox.expect(0, &["emit", "--stage", stage, "m.conv", "--target", "x86_64-avx2"]);
         assert_eq!(one.stdout, again.stdout, "{stage}");
     }
-    let asm = sandbox.expect(0, &["emit", "--stage", "asm", "m.conv", "--target", "x64-avx2"]).stdout;
+    let asm = sandbox.expect(0, &["emit", "--stage", "asm", "m.conv", "--target", "x86_64-avx2"]).stdout;
     assert!(asm.contains("vfmadd231ps"), "{asm}");
 }

@@ -274,7 +274,7 @@ impl<'f> Lanes<'_, 'f> {
             VecUnary::Round => self.ins().nearest(x),
             VecUnary::Floor => self.ins().floor(x),
             VecUnary::ToInt => {
-                let result = self.to_int(x);
+                let result = self.nearest_int(x);
                 self.float(result)
             }
             VecUnary::ToFloat => {
@@ -303,7 +303,7 @@ impl<'f> Lanes<'_, 'f> {
     }
 
     /// To nearest even; the least i32 where that does not fit or is NaN.
-    fn to_int(&mut self, x: Value) -> Value {
+    fn nearest_int(&mut self, x: Value) -> Value {
         let rounded = self.ins().nearest(x);
         if self.is_x64() {
             return self.ins().x86_cvtt2dq(types::I32X4, rounded);
@@ -359,8 +359,9 @@ impl<'f> Lanes<'_, 'f> {
     fn shuffle(&mut self, a: Value, b: Value, lanes: [u8; 4]) -> Value {
         let bytes: Vec<u8> = lanes.iter().flat_map(|&lane| (0..4).map(move |byte| 4 * lane + byte)).collect();
         let mask = self.builder.func.dfg.immediates.push(ConstantData::from(bytes));
-        let (a, b) = (self.cast(types::I8X16, a), self.cast(types::I8X16, b));
-        let result = self.ins().shuffle(a, b, mask);
+        let first = self.cast(types::I8X16, a);
+        let second = if a == b { first } else { self.cast(types::I8X16, b) };
+        let result = self.ins().shuffle(first, second, mask);
         self.float(result)
     }
 

@@ -7,6 +7,8 @@
 
 mod emit;
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::binemit::Reloc as RelocKind;

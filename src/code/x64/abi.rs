@@ -23,7 +23,7 @@ const RSI: Gpr = 6;
 const RDI: Gpr = 7;
 
 impl Abi {
-    /// The convention of a C function on this host, as the drivers use it.
+    /// The convention of a C function on this host.
     pub const fn host() -> Abi {
         if cfg!(windows) { Abi::Win64 } else { Abi::SysV }
     }

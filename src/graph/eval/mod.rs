@@ -13,6 +13,7 @@ mod shape;
 
 use std::borrow::Cow;
 
+use super::verify::verify;
 use super::{Graph, Node, Op, Type, Value};
 use crate::tensor::{Tensor, TensorView};
 
@@ -155,6 +156,10 @@ impl<'a> Evaluation<'a> {
         inputs: &'a [TensorView<'a>],
         params: &'a [Tensor],
     ) -> Result<Evaluation<'a>, EvalError> {
+        // What follows indexes by the graph's numbers without asking again.
+        if let Some(problem) = verify(graph).err().and_then(|problems| problems.into_iter().next()) {
+            return Err(EvalError::Invalid { name: problem.place, reason: problem.message });
+        }
         let batch = batch_of(graph, inputs)?;
         if params.len() != graph.params.len() {
             return Err(EvalError::ParamCount { expected: graph.params.len(), given: params.len() });

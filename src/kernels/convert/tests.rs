@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{Bed, halos};
+use crate::kernels::testbed::{Bed, cases, halos};
 use crate::plan::{Halo, LayoutKind};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
     #[test]
     fn keeps_every_element(
         dims in (1..3u64, prop_oneof![1..20u64, Just(16)], 1..5u64, 1..36u64),

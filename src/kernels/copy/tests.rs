@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::Bed;
+use crate::kernels::testbed::{Bed, cases};
 use crate::plan::task::StridedCopy;
 use crate::plan::{BufferId, Halo, LayoutKind};
 
@@ -31,7 +31,7 @@ fn check(x_elements: u64, out_elements: u64, copy: impl Fn(BufferId) -> StridedC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
     #[test]
     fn copies_any_order_of_axes(
         dims in proptest::collection::vec(1..14u64, 0..5),

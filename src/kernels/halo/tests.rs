@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{At, Bed, halos, layouts};
+use crate::kernels::testbed::{At, Bed, cases, halos, layouts};
 use crate::plan::{Fill, Halo, LayoutKind};
 
 /// The index that a position outside of `0..n` repeats.
@@ -48,7 +48,7 @@ fn fills() -> impl Strategy<Value = Fill> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(cases(192))]
     #[test]
     fn repeats_what_the_border_says(
         dims in (1..3u64, 1..19u64, 4..8u64, 4..12u64),
@@ -76,7 +76,7 @@ fn wide_halos_take_little_code() {
         for at in bed.elements(out) {
             assert!(at[1] > 0 || bed.get(out, at).to_bits() == value.to_bits());
         }
-        assert!(bed.instructions < 100, "{} instructions", bed.instructions);
+        assert!(bed.statements() < 100, "{} statements", bed.statements());
     }
 }
 

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{Bed, Numbers};
+use crate::kernels::testbed::{Bed, Numbers, cases};
 use crate::plan::task::PackPanels;
 use crate::plan::{Halo, LayoutKind, Panels};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
     #[test]
     fn packs_every_weight_once(
         groups in 1..4u64,

@@ -44,11 +44,11 @@ impl Params {
         for (param, key) in graph.params.iter().zip(&found) {
             let value = match key.and_then(|key| Some((key, file.get(key)?))) {
                 Some((key, view)) => value(param, key, view),
-                None => Err(missing(param, &file, &used)),
+                None => Err(Box::new(missing(param, &file, &used))),
             };
             match value {
                 Ok(tensor) => tensors.push(tensor),
-                Err(diagnostic) => diagnostics.push(diagnostic),
+                Err(diagnostic) => diagnostics.push(*diagnostic),
             }
         }
         diagnostics.extend(extra(graph, &file, &used, strict));
@@ -110,26 +110,26 @@ fn key_in<'a>(file: &Tensors<'_>, param: &'a Param) -> Option<&'a str> {
 }
 
 /// Converts a tensor to what a parameter wants.
-fn value(param: &Param, key: &str, view: &TensorView<'_>) -> Result<Tensor, Diagnostic> {
+fn value(param: &Param, key: &str, view: &TensorView<'_>) -> Result<Tensor, Box<Diagnostic>> {
     let fits = same(&param.dims, view.shape());
     let one_slope = param.role == ParamRole::Slope && view.shape() == [1];
     if !fits && !one_slope {
-        return Err(wrong_shape(param, key, view.shape()));
+        return Err(Box::new(wrong_shape(param, key, view.shape())));
     }
     let Some(mut elements) = elements(view) else {
         let message =
             format!("`{key}` holds numbers of type {}; f32, f16 and bf16 can be read", view.dtype());
-        return Err(
-            Diagnostic::error(Code::TensorType, param.span, message).help(format!("store `{key}` as f32"))
-        );
+        let diagnostic = Diagnostic::error(Code::TensorType, param.span, message);
+        return Err(Box::new(diagnostic.help(format!("store `{key}` as f32"))));
     };
     let tensor = match elements.next() {
         Some(slope) if !fits => tensor(&param.dims, std::iter::repeat(slope)),
         first => tensor(&param.dims, first.into_iter().chain(elements)),
     };
     tensor.ok_or_else(|| {
-        Diagnostic::error(Code::ParamMemory, param.span, format!("there is not enough memory for `{key}`"))
-            .note(format!("its shape is {:?}", param.dims))
+        let message = format!("there is not enough memory for `{key}`");
+        let diagnostic = Diagnostic::error(Code::ParamMemory, param.span, message);
+        Box::new(diagnostic.note(format!("its shape is {:?}", param.dims)))
     })
 }
 

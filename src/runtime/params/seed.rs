@@ -13,12 +13,12 @@ impl Params {
     ///
     /// # Errors
     /// If memory does not suffice. Check [`Params::size_bytes`] against a limit first.
-    pub fn seeded(graph: &Graph, seed: u64) -> Result<Params, Diagnostic> {
+    pub fn seeded(graph: &Graph, seed: u64) -> Result<Params, Vec<Diagnostic>> {
         let tensors = graph.params.iter().map(|param| {
             initial(param, seed).ok_or_else(|| {
                 let message = format!("there is not enough memory for `{}`", param.key);
-                Diagnostic::error(Code::ParamMemory, param.span, message)
-                    .note(format!("its shape is {:?}", param.dims))
+                let diagnostic = Diagnostic::error(Code::ParamMemory, param.span, message);
+                vec![diagnostic.note(format!("its shape is {:?}", param.dims))]
             })
         });
         Ok(Params { tensors: tensors.collect::<Result<_, _>>()? })

@@ -104,6 +104,7 @@ fn comparisons_at_the_edges() {
 fn unary_operations_at_the_edges() {
     for op in [VecUnary::Sqrt, VecUnary::Round, VecUnary::Floor, VecUnary::SumLanes, VecUnary::MaxLanes] {
         check_vectors(false, edges(), |k, _, b| k.unary(op, b));
+        check_vectors(false, [words(numbers(13)), words(numbers(14))], |k, a, _| k.unary(op, a));
     }
     check_vectors(true, edges(), |k, _, b| k.unary(VecUnary::ToInt, b));
     check_vectors(true, [bits(1), bits(2)], |k, a, _| k.unary(VecUnary::ToFloat, a));
@@ -146,6 +147,45 @@ fn partial_accesses_touch_the_lanes_they_name() {
             let splat = k.load_splat(b.at(248));
             k.store(out.at(224), splat, LANES);
         });
+    }
+}
+
+#[test]
+fn partial_accesses_stay_within_tensors() {
+    for lanes in 1..=LANES as i32 {
+        // As many lanes as the tensor has, from its start to its end; backwards, too.
+        let words = lanes as usize;
+        let mut k = KernelBuilder::new("edge");
+        let [a, b, out, back] = std::array::from_fn(|_| k.ptr_arg());
+        let x = k.load(a.at(0), words);
+        let y = k.load_strided(b.at(4 * (lanes - 1)), -4, words);
+        let sum = k.binary(VecBinary::AddInt, x, y);
+        k.store(out.at(0), sum, words);
+        k.store_strided(back.at(4 * (lanes - 1)), sum, -4, words);
+        let index = k.load(b.at(0), words);
+        let zeros = k.binary(VecBinary::And, index, 0.0);
+        let gathered = k.vreg();
+        k.inst(Inst::Gather { dst: gathered, addr: a.at(4 * (lanes - 1)), index: zeros, bounds: (0, 0) });
+        k.store(out.at(4 * lanes), gathered, words);
+        let arg = |base| CallArg::Ptr { base, offset: 0, strides: Vec::new(), tables: Vec::new() };
+        let args = [Base::Input(0), Base::Input(1), Base::Output(0), Base::Output(1)].map(arg).into();
+        let bytes = 4 * lanes as u64;
+        let lowered = Lowered {
+            kernels: vec![k.finish(Spills::Allowed)],
+            prepare: Vec::new(),
+            run: vec![Step {
+                name: "edge".to_owned(),
+                nests: vec![Nest { dims: Vec::new(), calls: vec![Call { kernel: KernelId(0), args }] }],
+            }],
+            consts: Vec::new(),
+            packed_bytes: 0,
+            arena_bytes: 0,
+            input_bytes: vec![bytes; 2],
+            output_bytes: vec![2 * bytes, bytes],
+            param_bytes: Vec::new(),
+        };
+        let inputs = [11, 12].map(|seed| bits(seed)[..words].to_vec());
+        check(&lowered, &[], &inputs, &[true, true]);
     }
 }
 

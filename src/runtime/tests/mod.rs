@@ -1,8 +1,11 @@
 //! Machine code against the interpreter, bit for bit.
 
 mod drivers;
+mod fenced;
 mod instructions;
 mod memory;
+
+use fenced::{Fence, Fenced};
 
 use super::{Executor, Loaded, Sequential};
 use crate::code::{Backend, assemble};
@@ -14,6 +17,7 @@ use crate::target::{Supported, Target};
 fn ways() -> Vec<(Target, Backend)> {
     let targets = [Target::X64_AVX2, Target::X64, Target::AARCH64];
     let mut ways: Vec<_> = targets.into_iter().map(|target| (target, Backend::Cranelift)).collect();
+    ways.push((Target::X64_AVX2, Backend::X64));
     ways.retain(|(target, _)| Supported::check(target.isa).is_some());
     assert!(!ways.is_empty(), "this machine runs no code");
     ways
@@ -46,33 +50,28 @@ fn interpreted(lowered: &Lowered, target: Target, params: &[Vec<u32>], inputs: &
         .collect()
 }
 
-/// Runs a program as machine code, from memory that is aligned to 4 bytes only.
+/// Runs a program as machine code. Tensors are beside pages that cannot be accessed, so most are aligned to 4 bytes
+/// only.
 fn executed(
     loaded: &Loaded,
     executor: &dyn Executor,
     lowered: &Lowered,
     params: &[Vec<u32>],
     inputs: &[Vec<u32>],
+    fence: Fence,
 ) -> Outputs {
-    let crooked = |values: &Vec<u32>| {
-        let mut copy = vec![0.0];
-        copy.extend(floats(values));
-        copy
-    };
-    let params: Vec<Vec<f32>> = params.iter().map(crooked).collect();
-    let params: Vec<&[f32]> = params.iter().map(|values| &values[1..]).collect();
-    let inputs: Vec<Vec<f32>> = inputs.iter().map(crooked).collect();
-    let inputs: Vec<&[f32]> = inputs.iter().map(|values| &values[1..]).collect();
-    let mut outputs: Vec<Vec<f32>> = lowered
-        .output_bytes
-        .iter()
-        .map(|&bytes| vec![f32::from_bits(UNWRITTEN); bytes as usize / 4 + 1])
-        .collect();
+    let fenced = |lists: &[Vec<u32>]| lists.iter().map(|words| Fenced::new(words, fence)).collect::<Vec<_>>();
+    let (params, inputs) = (fenced(params), fenced(inputs));
+    let params: Vec<&[f32]> = params.iter().map(Fenced::values).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Fenced::values).collect();
+    let unwritten: Vec<Vec<u32>> =
+        lowered.output_bytes.iter().map(|&bytes| vec![UNWRITTEN; bytes as usize / 4]).collect();
+    let mut outputs = fenced(&unwritten);
     let packed = loaded.prepare(&params).unwrap();
     let mut scratch = loaded.scratch().unwrap();
-    let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|values| &mut values[1..]).collect();
+    let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Fenced::values_mut).collect();
     loaded.run_on(executor, &packed, &params, &mut scratch, &inputs, &mut slices).unwrap();
-    outputs.iter().map(|values| values[1..].iter().map(|value| value.to_bits()).collect()).collect()
+    outputs.iter().map(|output| output.values().iter().map(|value| value.to_bits()).collect()).collect()
 }
 
 /// Whether words agree: outputs in `exact` by their bits, in the others NaNs agree with NaNs.
@@ -94,8 +93,10 @@ fn check(lowered: &Lowered, params: &[Vec<u32>], inputs: &[Vec<u32>], exact: &[b
     for (target, backend) in ways() {
         let code = assemble(lowered, &target, backend).unwrap();
         let loaded = Loaded::load(&code).unwrap();
-        let got = executed(&loaded, &Sequential, lowered, params, inputs);
         let expected = interpreted(lowered, target, params, inputs);
-        assert_agree(&expected, &got, exact, &format!("{backend:?} for {target}"));
+        for fence in [Fence::Before, Fence::After] {
+            let got = executed(&loaded, &Sequential, lowered, params, inputs, fence);
+            assert_agree(&expected, &got, exact, &format!("{backend:?} for {target}"));
+        }
     }
 }

@@ -17,8 +17,13 @@ struct Deep {
     depth: usize,
 }
 
-/// The pairs of one expression.
-type Parts<'a> = Peekable<Pairs<'a, Rule>>;
+/// The pairs of one expression without comments.
+type Parts<'a> = Peekable<std::iter::Filter<Pairs<'a, Rule>, fn(&Pair<'a, Rule>) -> bool>>;
+
+fn parts<'a>(pair: Pair<'a, Rule>) -> Parts<'a> {
+    let is_part: fn(&Pair<'a, Rule>) -> bool = |part| part.as_rule() != Rule::comment;
+    pair.into_inner().filter(is_part).peekable()
+}
 
 impl Builder<'_> {
     /// `expr`, `inner` or `integer`.
@@ -32,11 +37,11 @@ impl Builder<'_> {
         let start = Span::new(span.start, span.start);
         let it = Name { parts: vec![NamePart::Text("it".to_owned())], span: start };
         let first = Deep { expr: Expr { kind: ExprKind::Name(it), span: start }, depth: 1 };
-        self.stages(first, &mut pair.into_inner().peekable()).expr
+        self.stages(first, &mut parts(pair)).expr
     }
 
     fn deep(&mut self, pair: Pair<'_, Rule>) -> Deep {
-        let mut parts = pair.into_inner().peekable();
+        let mut parts = parts(pair);
         let first = self.sum(&mut parts);
         self.stages(first, &mut parts)
     }

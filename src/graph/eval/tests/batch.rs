@@ -69,3 +69,11 @@ fn inputs_agree_about_the_batch() {
     let error = evaluate(&graph, &[two.view(), one.view(), three.view()], &[]).unwrap_err();
     assert_eq!(error, EvalError::Batch { name: "x2".into(), expected: 2, given: 3 });
 }
+
+#[test]
+fn a_graph_that_is_not_valid_is_an_error() {
+    let mut graph = scaled();
+    graph.nodes[2].ty = Type::batched([3]);
+    let (x, p) = (tensor(&[2], &[1.0, 2.0]), tensor(&[2], &[1.0, 10.0]));
+    assert!(matches!(evaluate(&graph, &[x.view()], &[p]), Err(EvalError::Invalid { .. })));
+}
