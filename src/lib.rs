@@ -9,6 +9,7 @@ pub mod io;
 pub mod kernels;
 pub mod limits;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
 pub mod runtime;
 pub mod source;
@@ -18,3 +19,6 @@ pub mod tensor;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

@@ -12,6 +12,16 @@ pub const NESTING: usize = 64;
 pub const EXPR_DEPTH: usize = 256;
 /// Statements after blocks are inlined and `repeat` is unrolled.
 pub const STATEMENTS: usize = 20_000;
+/// Expressions evaluated while blocks are inlined and `repeat` is unrolled.
+pub const EVALUATIONS: usize = 1 << 20;
+/// Nodes of a graph made from a text.
+pub const NODES: usize = 1 << 17;
+/// Elements of all taps that a text makes, those of intermediate steps included.
+pub const TAPS_TOTAL: usize = 1 << 24;
+/// Bytes of a full name, prefixes of blocks included.
+pub const NAME_BYTES: usize = 512;
+/// Depth of expressions and statements while blocks are inlined (the checker recurses).
+pub const EXPANSION_DEPTH: usize = 256;
 /// Depth of blocks that use blocks.
 pub const BLOCK_DEPTH: usize = 32;
 /// Errors reported for one file before the rest is only counted.
@@ -28,7 +38,17 @@ pub const WINDOW: u64 = 1 << 15;
 pub const TAPS: usize = 1 << 16;
 /// Bytes of a weight file that are read.
 pub const WEIGHT_FILE_BYTES: u64 = 8 << 30;
+/// Bytes of a weight file's header; its directory takes several times that in memory.
+pub const WEIGHT_HEADER_BYTES: u64 = 16 << 20;
+/// Entries of an archive of arrays.
+pub const ARCHIVE_ENTRIES: usize = 4096;
+/// Bytes that an archive may unpack to, for each of its own.
+pub const ARCHIVE_RATIO: u64 = 100;
+/// Bytes that any archive may unpack to.
+pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// Side of a picture in pixels, and pixels in all.
 pub const PICTURE_SIDE: u32 = 1 << 16;
+/// Inputs, and outputs, of a program.
+pub const PORTS: usize = 64;
 /// Pixels of a picture.
 pub const PICTURE_PIXELS: u64 = 1 << 28;

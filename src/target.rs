@@ -1,5 +1,8 @@
 //! What code is made for: instruction set and caches.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// A target. The same text, target and version give the same code bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
@@ -14,7 +17,8 @@ pub struct Target {
 /// An instruction set with what of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
-    /// x86-64; with AVX2 and FMA where the flag says so, else plain SSE2.
+    /// x86-64 with SSE4.1, which every such CPU since 2008 has (roundings would be library calls
+    /// without); with AVX2 and FMA where the flag says so.
     X64 {
         /// Whether AVX2 and FMA may be used.
         avx2_fma: bool,
@@ -27,6 +31,28 @@ impl Target {
     /// The pinned target of snapshots: x86-64 with AVX2 and FMA, 32 KiB L1, 512 KiB L2.
     pub const X64_AVX2: Target =
         Target { isa: Isa::X64 { avx2_fma: true }, l1_bytes: 32 << 10, l2_bytes: 512 << 10 };
+    /// x86-64 without AVX, caches as above.
+    pub const X64: Target = Target { isa: Isa::X64 { avx2_fma: false }, ..Target::X64_AVX2 };
+    /// AArch64, 64 KiB L1, 512 KiB L2.
+    pub const AARCH64: Target = Target { isa: Isa::Aarch64, l1_bytes: 64 << 10, l2_bytes: 512 << 10 };
+
+    /// What this machine is. Where its caches cannot be found out, those of the pinned targets stand;
+    /// where the machine is none of the instruction sets, code is made for x86-64 and cannot be loaded.
+    pub fn host() -> Target {
+        let pinned = if cfg!(target_arch = "aarch64") {
+            Target::AARCH64
+        } else if Supported::check(Target::X64_AVX2.isa).is_some() {
+            Target::X64_AVX2
+        } else {
+            Target::X64
+        };
+        let [l1_bytes, l2_bytes] = cache_bytes();
+        Target {
+            l1_bytes: l1_bytes.unwrap_or(pinned.l1_bytes),
+            l2_bytes: l2_bytes.unwrap_or(pinned.l2_bytes),
+            ..pinned
+        }
+    }
 
     /// Whether it has fused multiply-add.
     pub const fn has_fma(&self) -> bool {
@@ -34,5 +60,136 @@ impl Target {
             Isa::X64 { avx2_fma } => avx2_fma,
             Isa::Aarch64 => true,
         }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isa::X64 { avx2_fma: true } => "x86_64-avx2",
+            Isa::X64 { avx2_fma: false } => "x86_64",
+            Isa::Aarch64 => "aarch64",
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.isa.fmt(f)
+    }
+}
+
+/// A target that is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown target `{0}`; there are x86_64-avx2, x86_64, aarch64 and host")]
+pub struct UnknownTarget(pub String);
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+
+    /// A pinned target by its name, or `host`.
+    fn from_str(name: &str) -> Result<Target, UnknownTarget> {
+        match name {
+            "host" => Ok(Target::host()),
+            "x86_64-avx2" => Ok(Target::X64_AVX2),
+            "x86_64" => Ok(Target::X64),
+            "aarch64" => Ok(Target::AARCH64),
+            _ => Err(UnknownTarget(name.to_owned())),
+        }
+    }
+}
+
+/// Proof that this machine executes an instruction set: mapping code demands it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supported {
+    isa: Isa,
+}
+
+impl Supported {
+    /// Asks the machine.
+    pub fn check(isa: Isa) -> Option<Supported> {
+        let supported = match isa {
+            Isa::X64 { avx2_fma } => x64_has(avx2_fma),
+            Isa::Aarch64 => cfg!(all(target_arch = "aarch64", target_endian = "little")),
+        };
+        supported.then_some(Supported { isa })
+    }
+
+    /// What is proven.
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn x64_has(avx2_fma: bool) -> bool {
+    let baseline = std::is_x86_feature_detected!("sse4.1") && std::is_x86_feature_detected!("ssse3");
+    let wide = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+    baseline && (wide || !avx2_fma)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn x64_has(_avx2_fma: bool) -> bool {
+    false
+}
+
+/// Bytes of the first-level data cache and of the second-level cache of the first CPU, as Linux tells them.
+fn cache_bytes() -> [Option<u32>; 2] {
+    let mut found = [None; 2];
+    for index in 0..8 {
+        let read = |file: &str| {
+            let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}");
+            std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+        };
+        let (Some(level), Some(kind), Some(size)) = (read("level"), read("type"), read("size")) else {
+            break;
+        };
+        match (level.as_str(), kind.as_str()) {
+            ("1", "Data" | "Unified") => found[0] = parse_cache_size(&size),
+            ("2", "Data" | "Unified") => found[1] = parse_cache_size(&size),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `48K` → 49,152; nothing for sizes that no such cache has.
+fn parse_cache_size(text: &str) -> Option<u32> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (text.strip_suffix('K')?, 1 << 10),
+        b'M' => (text.strip_suffix('M')?, 1 << 20),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse::<u32>().ok()?.checked_mul(unit)?;
+    (4 << 10..=256 << 20).contains(&bytes).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_targets_correspond() {
+        for target in [Target::X64_AVX2, Target::X64, Target::AARCH64] {
+            assert_eq!(target.to_string().parse(), Ok(target));
+        }
+        assert!("sparc".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn parses_what_linux_says_about_caches() {
+        assert_eq!(parse_cache_size("48K"), Some(48 << 10));
+        assert_eq!(parse_cache_size("2M"), Some(2 << 20));
+        assert_eq!(parse_cache_size("524288"), Some(512 << 10));
+        for nonsense in ["", "K", "0K", "-1K", "4294967295M", "1G"] {
+            assert_eq!(parse_cache_size(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn the_host_runs_what_is_made_for_it() {
+        let host = Target::host();
+        assert!(Supported::check(host.isa).is_some());
+        assert_eq!(host, Target::host());
     }
 }

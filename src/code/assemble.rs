@@ -1,1 +1,92 @@
 //! Lowered → Code.
+
+use super::clif::Compiler;
+use super::driver::{Tables, driver};
+use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa, x64};
+use crate::kernels::ir::Kernel;
+use crate::kernels::step::{Lowered, Step};
+use crate::kernels::verify::verify;
+use crate::target::Isa;
+
+/// Makes machine code of kernels and steps.
+///
+/// Functions are the kernels in order, then the drivers of the prepare steps, then those of the run
+/// steps. The same program, target and emitter give the same bytes.
+///
+/// # Errors
+///
+/// Where the emitter does not make code for the target, or the program breaks an invariant.
+pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Code, CodeError> {
+    // Code is trusted to stay in its buffers: this is where that is found out.
+    if let Some(problem) = verify(lowered).into_iter().next() {
+        return Err(CodeError::bug(&problem.place, problem.what));
+    }
+    let mut compiler = Compiler::new();
+    let mut functions = kernels(lowered, target, backend, &mut compiler)?;
+
+    let isa = isa::target_isa(target, isa::DRIVERS)?;
+    let mut tables = Tables::after(&lowered.consts);
+    let mut drivers = |steps: &[Step], prefix: &str| {
+        steps
+            .iter()
+            .enumerate()
+            .map(|(number, step)| {
+                let symbol = format!("{prefix}{number}_{}", symbol_part(&step.name));
+                let function = driver(&mut compiler, &symbol, step, lowered, &mut tables, &*isa)?;
+                let index = u32::try_from(functions.len()).map_err(|_| too_many(&symbol))?;
+                functions.push(function);
+                Ok(StepCode { name: step.name.clone(), function: index, units: step.units() })
+            })
+            .collect::<Result<Vec<_>, CodeError>>()
+    };
+    let (prepare, run) = (drivers(&lowered.prepare, "p")?, drivers(&lowered.run, "s")?);
+    Ok(Code {
+        backend,
+        target: *target,
+        functions,
+        prepare,
+        run,
+        consts: tables.finish(),
+        sizes: BufferSizes {
+            packed: lowered.packed_bytes,
+            arena: lowered.arena_bytes,
+            inputs: lowered.input_bytes.clone(),
+            outputs: lowered.output_bytes.clone(),
+            params: lowered.param_bytes.clone(),
+        },
+    })
+}
+
+fn kernels(
+    lowered: &Lowered,
+    target: &Target,
+    backend: Backend,
+    compiler: &mut Compiler,
+) -> Result<Vec<Function>, CodeError> {
+    let symbol = |(number, kernel): (usize, &Kernel)| format!("k{number}_{}", symbol_part(&kernel.name));
+    let kernels = || lowered.kernels.iter().enumerate().map(|pair| (symbol(pair), pair.1));
+    match backend {
+        Backend::Cranelift => {
+            let isa = isa::target_isa(target, isa::KERNELS)?;
+            kernels().map(|(symbol, kernel)| compiler.kernel(&symbol, kernel, &*isa, target)).collect()
+        }
+        Backend::X64 if target.isa == (Isa::X64 { avx2_fma: true }) => kernels()
+            .map(|(symbol, kernel)| {
+                x64::emit(kernel, symbol.clone(), x64::Abi::host())
+                    .map_err(|error| CodeError::bug(&symbol, error.to_string()))
+            })
+            .collect(),
+        Backend::X64 => {
+            Err(CodeError::Unsupported(format!("the x64 emitter needs AVX2 and FMA, {target} has not both")))
+        }
+    }
+}
+
+/// A name as part of a symbol: letters, digits and underscores, at most 40.
+fn symbol_part(name: &str) -> String {
+    name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn too_many(symbol: &str) -> CodeError {
+    CodeError::bug(symbol, "too many functions")
+}

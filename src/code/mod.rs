@@ -8,7 +8,12 @@ pub mod disasm;
 
 mod clif;
 mod driver;
+mod isa;
 mod x64;
+
+pub use assemble::assemble;
+pub use clif::clif_text;
+pub(crate) use isa::host_isa;
 
 /// What a target can do. Pinned by `--target`; [`Target::host`] asks the machine.
 pub use crate::target::Target;
@@ -23,16 +28,101 @@ pub enum Backend {
 }
 
 /// Machine code with nothing resolved.
+///
+/// Only [`assemble()`] makes it and nobody outside changes it: what is loaded is trusted to stay in
+/// buffers of [`Code::sizes`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Code {
+    pub(crate) backend: Backend,
+    pub(crate) target: Target,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) prepare: Vec<StepCode>,
+    pub(crate) run: Vec<StepCode>,
+    pub(crate) consts: Vec<u8>,
+    pub(crate) sizes: BufferSizes,
+}
+
+impl Code {
     /// Who made the kernels.
-    pub backend: Backend,
-    /// Kernels and drivers.
-    pub functions: Vec<Function>,
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// What it was made for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Kernels, then drivers.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
     /// The driver of each prepare step, in order.
-    pub prepare: Vec<StepCode>,
+    pub fn prepare(&self) -> &[StepCode] {
+        &self.prepare
+    }
+
     /// The driver of each run step, in order.
-    pub run: Vec<StepCode>,
+    pub fn run(&self) -> &[StepCode] {
+        &self.run
+    }
+
+    /// [`Base::Consts`](crate::kernels::step::Base): [`Lowered::consts`](crate::kernels::step::Lowered::consts),
+    /// and after them the offset tables of the drivers.
+    pub fn consts(&self) -> &[u8] {
+        &self.consts
+    }
+
+    /// The buffers it works on.
+    pub fn sizes(&self) -> &BufferSizes {
+        &self.sizes
+    }
+}
+
+/// Bytes of the buffers that code works on; it stays within buffers of exactly these sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BufferSizes {
+    /// Packed weights.
+    pub packed: u64,
+    /// Scratch memory of one run.
+    pub arena: u64,
+    /// One sample of each input.
+    pub inputs: Vec<u64>,
+    /// One sample of each output.
+    pub outputs: Vec<u64>,
+    /// Each parameter.
+    pub params: Vec<u64>,
+}
+
+impl BufferSizes {
+    /// How many base pointers there are; their order is that of
+    /// [`Lowered::base_index`](crate::kernels::step::Lowered::base_index).
+    pub fn bases(&self) -> usize {
+        3 + self.inputs.len() + self.outputs.len() + self.params.len()
+    }
+}
+
+/// Why code cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodeError {
+    /// The emitter does not make code for the target.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A kernel or step breaks an invariant, or an emitter does: a bug of ours.
+    #[error("{function}: {message}")]
+    Bug {
+        /// The kernel or step.
+        function: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl CodeError {
+    pub(crate) fn bug(function: &str, message: impl Into<String>) -> CodeError {
+        CodeError::Bug { function: function.to_owned(), message: message.into() }
+    }
 }
 
 /// A function's bytes.

@@ -1,1 +1,97 @@
-//! Lowers depthwise convolutions and filters.
+//! Lowers convolutions of each channel by itself, on planes and on channel blocks.
+
+use super::build::KernelBuilder;
+use super::call::CallBuilder;
+use super::ir::{Count, LANES, Spills, VECTOR_BYTES, Vreg};
+use super::lower::{LowerError, Lowering};
+use super::step::{Call, Nest};
+use super::tiles::{Frame, Fused, RowTiles, Units, row_tiles};
+use super::window::{Window, first_row};
+use crate::plan::task::Depthwise;
+use crate::plan::{BufferId, LayoutKind, View};
+
+#[cfg(test)]
+mod tests;
+
+/// Sums of a tile: as many as hide the latency of FMA and leave registers for a weight and an operand.
+const MOST_UNITS: u32 = 8;
+
+/// One unit of work makes a row of a plane.
+pub(super) fn lower(
+    task: &Depthwise,
+    out: BufferId,
+    low: &mut Lowering,
+) -> Result<Vec<Vec<Nest>>, LowerError> {
+    let (x, out) = (low.view(task.x), low.view(out));
+    if x.kind != out.kind || x.dims[1] != out.dims[1] {
+        return Err(LowerError::Plan("a depthwise convolution between layouts or of other channels"));
+    }
+    let mut calls = Vec::new();
+    for tiles in row_tiles(out.dims[3], out.kind, MOST_UNITS) {
+        calls.push(tile_row(task, &x, &out, &tiles, low)?);
+    }
+    Ok(vec![vec![Nest { dims: vec![out.dims[0], out.planes(), out.dims[2]], calls }]])
+}
+
+fn tile_row(
+    task: &Depthwise,
+    x: &View,
+    out: &View,
+    tiles: &RowTiles,
+    low: &mut Lowering,
+) -> Result<Call, LowerError> {
+    let kind = out.kind;
+    let [sy, sx] = task.stride.map(i64::from);
+    let frame = Frame { dims: vec![(0, 1), (1, 1), (2, 1)], start: [0; 4], step: 1 }.at(tiles, kind);
+    let mut c = CallBuilder::new(format!("depthwise_t{}_u{}", task.taps.len(), tiles.units));
+    let column = frame.start[3] * sx * x.strides[3];
+    let src =
+        c.ptr(x.arg(first_row(&task.taps, x) + column, &[x.strides[0], x.strides[1], sy * x.strides[2]]));
+    let dst = c.ptr(frame.arg(out));
+    let count = c.int(tiles.count as i64);
+    // A weight is one number for all lanes, or one for each channel of a block.
+    let splat = task.shared || kind == LayoutKind::Planar;
+    let weight_bytes = if splat { 4 } else { VECTOR_BYTES };
+    let w = low.view(task.w);
+    let plane_weights = if task.shared { 0 } else { weight_bytes * task.taps.len() as i64 };
+    let w = c.ptr(w.arg(0, &[0, plane_weights, 0]));
+    let bias = task.bias.map(|bias| {
+        let column = out.column_bytes();
+        c.ptr(low.view(bias).arg(0, &[0, column, 0]))
+    });
+    let weights: Vec<i64> = (0..task.taps.len() as i64).map(|tap| tap * weight_bytes).collect();
+    let window = Window::declare(&task.taps, &weights, x, tiles.units, 3, &mut c, low)?;
+    let read = Units::new(kind, sx)?;
+    let write = Units::new(kind, 1)?;
+    let fused = Fused::declare(&task.epilogue, kind, &frame, 1, &mut c, low)?;
+    c.b.repeat(Count::Int(count), |b| {
+        let acc: Vec<Vreg> = match bias {
+            None => (0..tiles.units).map(|_| b.splat(0.0)).collect(),
+            Some(bias) => {
+                let load = |b: &mut KernelBuilder| match kind {
+                    LayoutKind::Planar => b.load_splat(bias.at(0)),
+                    LayoutKind::Blocked => b.load(bias.at(0), LANES),
+                };
+                (0..tiles.units).map(|_| load(b)).collect()
+            }
+        };
+        window.walk(b, src, w, &mut |b, taps| {
+            for (at, weight) in taps {
+                let weight = if splat { b.load_splat(*weight) } else { b.load(*weight, LANES) };
+                for (unit, &acc) in acc.iter().enumerate() {
+                    let at = at.ptr.at(at.offset + unit as i32 * read.bytes);
+                    read.multiply(b, acc, weight, at, tiles.lanes(unit));
+                }
+            }
+        });
+        for (unit, &sum) in acc.iter().enumerate() {
+            let lanes = tiles.lanes(unit);
+            let result = fused.apply(b, sum, unit, lanes);
+            write.store(b, dst.at(unit as i32 * write.bytes), result, lanes);
+        }
+        b.advance(src, tiles.units as i32 * read.bytes);
+        b.advance(dst, tiles.units as i32 * write.bytes);
+        fused.advance(b, tiles.units);
+    });
+    Ok(c.finish(Spills::Allowed, low))
+}

@@ -4,7 +4,24 @@ use std::collections::HashMap;
 
 use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
-use crate::plan::{BufferId, Plan, View};
+use crate::plan::{Buffer, BufferId, Plan, View};
+
+/// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
+/// Never the user's mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// A byte distance within a row or a panel is beyond 32 bits.
+    #[error("a distance of {0} bytes does not fit an instruction")]
+    Distance(i64),
+    /// The plan breaks an invariant of its definition.
+    #[error("the plan is inconsistent: {0}")]
+    Plan(&'static str),
+}
+
+/// A byte distance as instructions hold it.
+pub(crate) fn distance(bytes: i64) -> Result<i32, LowerError> {
+    i32::try_from(bytes).map_err(|_| LowerError::Distance(bytes))
+}
 
 /// Collects kernels, each once, and constants while tasks are lowered.
 pub(crate) struct Lowering<'a> {
@@ -17,6 +34,11 @@ pub(crate) struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         Lowering { plan, kernels: Vec::new(), index: HashMap::new(), consts: plan.consts.clone() }
+    }
+
+    /// A buffer, for its halo.
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
+        self.plan.buffer(id)
     }
 
     /// A buffer as kernels address it.

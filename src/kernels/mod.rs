@@ -13,6 +13,8 @@ pub mod verify;
 pub(crate) mod build;
 pub(crate) mod lower;
 
+mod axes;
+mod call;
 mod contract;
 mod convert;
 mod copy;
@@ -25,4 +27,16 @@ mod pointwise;
 mod pool;
 mod reduce;
 mod resize;
+mod rows;
 mod softmax;
+mod tasks;
+
+pub use lower::LowerError;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use tasks::lower;
+#[cfg(test)]
+mod testbed;
+mod tiles;
+mod window;

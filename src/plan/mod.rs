@@ -9,14 +9,42 @@
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
 //! - every padding lane of a blocked buffer holds 0 whenever the buffer is read.
 
+pub(crate) mod dims;
+pub mod panels;
 pub mod task;
+pub(crate) mod tiles;
 
+mod algorithm;
+mod build;
+mod conv;
+mod fuse;
+mod memory;
+mod print;
+mod reshape;
+mod values;
+mod verify;
+mod window;
+
+pub use build::{PlanError, plan};
+pub use print::print;
+pub use verify::verify;
+
+pub use panels::Panels;
 pub use task::{Operand, Pointwise, PointwiseOp, Task, TaskKind};
 
 use crate::graph::{Graph, Value};
 use crate::kernels::ir::LANES;
 use crate::kernels::step::Base;
 use crate::target::Target;
+
+/// When something is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Once, when parameters are loaded: it depends on no input.
+    Prepare,
+    /// For each sample.
+    Run,
+}
 
 /// The number of a buffer in [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

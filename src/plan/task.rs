@@ -273,3 +273,92 @@ pub struct PackPanels {
     /// Vectors in a full panel.
     pub vectors: u32,
 }
+
+impl TaskKind {
+    /// The buffers that are read.
+    pub fn reads(&self) -> Vec<BufferId> {
+        let mut reads = Vec::new();
+        let epilogue = match self {
+            TaskKind::Contract(t) => {
+                reads.extend([t.x, t.w]);
+                reads.extend(t.bias);
+                Some(&t.epilogue)
+            }
+            TaskKind::PlanarConv(t) => {
+                reads.extend([t.x, t.w]);
+                reads.extend(t.bias);
+                Some(&t.epilogue)
+            }
+            TaskKind::Depthwise(t) => {
+                reads.extend([t.x, t.w]);
+                reads.extend(t.bias);
+                Some(&t.epilogue)
+            }
+            TaskKind::Pool(t) => {
+                reads.push(t.x);
+                Some(&t.epilogue)
+            }
+            TaskKind::Pointwise(t) => {
+                reads.extend(t.buffers());
+                None
+            }
+            TaskKind::Reduce(t) => {
+                reads.push(t.x);
+                None
+            }
+            TaskKind::Softmax(t) => {
+                reads.push(t.x);
+                None
+            }
+            TaskKind::Resize(t) => {
+                reads.push(t.x);
+                None
+            }
+            TaskKind::Copy(t) => {
+                reads.push(t.x);
+                None
+            }
+            TaskKind::Convert { x } => {
+                reads.push(*x);
+                None
+            }
+            TaskKind::FillHalo(_) => None,
+            TaskKind::PackPanels(t) => {
+                reads.push(t.w);
+                None
+            }
+        };
+        if let Some(expr) = epilogue.and_then(|e| e.expr.as_ref()) {
+            reads.extend(expr.buffers());
+        }
+        reads
+    }
+
+    /// One word for tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            TaskKind::Contract(_) => "contract",
+            TaskKind::PlanarConv(_) => "planar",
+            TaskKind::Depthwise(_) => "depthwise",
+            TaskKind::Pool(_) => "pool",
+            TaskKind::Pointwise(_) => "pointwise",
+            TaskKind::Reduce(_) => "reduce",
+            TaskKind::Softmax(_) => "softmax",
+            TaskKind::Resize(_) => "resize",
+            TaskKind::Copy(_) => "copy",
+            TaskKind::Convert { .. } => "convert",
+            TaskKind::FillHalo(_) => "halo",
+            TaskKind::PackPanels(_) => "pack",
+        }
+    }
+}
+
+impl Pointwise {
+    /// The buffers among the operands.
+    pub fn buffers(&self) -> impl Iterator<Item = BufferId> + '_ {
+        self.inputs.iter().filter_map(|input| match input {
+            Operand::Buffer(id) => Some(*id),
+            Operand::Sum => None,
+        })
+    }
+}

@@ -1,1 +1,96 @@
 //! Code → running programs. The only part with unsafe code.
+//!
+//! [`Loaded`] holds a program's code; a run takes packed weights ([`Loaded::prepare`]) and scratch memory
+//! ([`Loaded::scratch`]) beside the caller's tensors and allocates nothing.
+
+mod buffer;
+mod call;
+mod executor;
+mod map;
+pub mod params;
+mod program;
+#[cfg(test)]
+mod tests;
+
+pub use buffer::AllocError;
+pub use executor::{Executor, Sequential};
+pub use program::{Loaded, Packed, Scratch};
+
+use crate::target::Isa;
+
+/// Why code cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The machine lacks instructions.
+    #[error("this machine does not run code for {0}")]
+    Unsupported(Isa),
+    /// Calls would not reach across it.
+    #[error("the program's code is larger than {limit} bytes")]
+    TooLarge {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// Executable memory is refused, or the code is malformed.
+    #[error("cannot map code: {0}")]
+    Map(String),
+    /// No memory for constants.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+}
+
+/// What a tensor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An input.
+    Input,
+    /// An output.
+    Output,
+    /// A parameter.
+    Param,
+    /// Packed weights: they belong to another program.
+    Packed,
+    /// Scratch memory: it belongs to another program.
+    Scratch,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Place::Input => "input",
+            Place::Output => "output",
+            Place::Param => "parameter",
+            Place::Packed => "packed weights",
+            Place::Scratch => "scratch memory",
+        })
+    }
+}
+
+/// Why a program was not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// Too few or too many tensors.
+    #[error("{given} {place} tensors are given, {expected} are expected")]
+    Count {
+        /// Of which kind.
+        place: Place,
+        /// How many there are.
+        given: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// A tensor of another size.
+    #[error("{place} {index} has {bytes} bytes instead of {expected}")]
+    Length {
+        /// Of which kind.
+        place: Place,
+        /// Which.
+        index: usize,
+        /// Its size.
+        bytes: u64,
+        /// What it should be.
+        expected: u64,
+    },
+    /// No memory.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+}

@@ -1,1 +1,40 @@
-//! Weights: from files, from seeds, packed.
+//! Canonical weights: the values of a graph's parameters, from a file or a seed.
+
+mod load;
+mod seed;
+
+use crate::graph::Graph;
+use crate::tensor::Tensor;
+
+/// The values of a graph's parameters. Invariant: as many tensors as the graph has parameters, in
+/// its order and with its shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params {
+    tensors: Vec<Tensor>,
+}
+
+impl Params {
+    /// The tensors in the order of [`Graph::params`].
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// The bytes that a graph's parameters take as f32; `u64::MAX` where that overflows.
+    pub fn size_bytes(graph: &Graph) -> u64 {
+        let bytes = |dims: &[u64]| dims.iter().fold(4u64, |n, &d| n.saturating_mul(d));
+        graph.params.iter().fold(0, |sum, p| sum.saturating_add(bytes(&p.dims)))
+    }
+}
+
+/// A tensor whose elements come from `element`, or `None` where memory does not suffice.
+fn tensor(dims: &[u64], elements: impl Iterator<Item = f32>) -> Option<Tensor> {
+    let shape: Vec<usize> = dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<_>>()?;
+    let len = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(len).ok()?;
+    data.extend(elements.take(len));
+    Tensor::new(&shape, data).ok()
+}
+
+#[cfg(test)]
+mod tests;

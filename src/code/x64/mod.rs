@@ -1,1 +1,120 @@
 //! The x64 emitter: AVX2 + FMA, 256 bits, assembled with iced-x86.
+//!
+//! A kernel goes through [`flat`] (a list of items with their accesses), [`live`] (ranges of time in
+//! which a variable must keep its place), [`allocate`] (a register or a stack slot for each range) and
+//! [`emit`] (instructions). A register of the IR is a ymm register. Pointers and loop counters are in
+//! general-purpose registers, integer arguments stay in memory, where the first argument register
+//! points to. Constants stand behind the code, at a multiple of 32 bytes.
+//!
+//! A contraction of 12 sums, 2 weights and 2 broadcast inputs fills the 16 registers: none is set aside.
+//! Only where registers have to live in memory, two are taken out to load them to.
+
+mod abi;
+mod allocate;
+mod asm;
+mod emit;
+mod flat;
+mod frame;
+mod live;
+mod memory;
+mod pool;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod transpose;
+mod vector;
+
+pub(crate) use abi::Abi;
+
+use super::Function;
+use crate::kernels::ir::{Kernel, Spills};
+use abi::VECTOR;
+use allocate::{Home, NoRegister, assign};
+use emit::{Allocation, Emitter};
+use flat::Class;
+
+/// Why there is no code for a kernel: all but the first are bugs of this compiler.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EmitError {
+    /// A kernel that may not keep registers in memory needs too many.
+    #[error("it needs {pressure} vector registers at once, there are {available}")]
+    Pressure {
+        /// Its name.
+        kernel: String,
+        /// How many are live at once.
+        pressure: u32,
+        /// How many there are.
+        available: u32,
+    },
+    /// A variable is not one of those that the kernel declares.
+    #[error("it uses a variable that it does not declare")]
+    Variable {
+        /// Its name.
+        kernel: String,
+    },
+    /// A variable may be read before it is assigned.
+    #[error("it reads a variable before it assigns it")]
+    Unassigned {
+        /// Its name.
+        kernel: String,
+    },
+    /// An operation with a number outside its limits.
+    #[error("it has an operation that no machine code can express: {what}")]
+    Operation {
+        /// Its name.
+        kernel: String,
+        /// Which, and why.
+        what: String,
+    },
+    /// The assembler refused an instruction.
+    #[error("the assembler refused an instruction: {0}")]
+    Assembler(String),
+}
+
+impl From<iced_x86::IcedError> for EmitError {
+    fn from(error: iced_x86::IcedError) -> Self {
+        EmitError::Assembler(error.to_string())
+    }
+}
+
+/// Machine code for a kernel, `extern "C" fn(args: *const u64)` under `abi`.
+///
+/// # Errors
+/// [`EmitError::Pressure`] where registers run out and may not live in memory; bugs of earlier stages.
+pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function, EmitError> {
+    let mut flat = flat::flatten(kernel)?;
+    let ranges = live::ranges(&mut flat, &kernel.name)?;
+    let mut homes = vec![Home::Slot(0); ranges.len()];
+    let pressure = || EmitError::Pressure {
+        kernel: kernel.name.clone(),
+        pressure: allocate::pressure(&ranges, Class::Vector),
+        available: VECTOR.len() as u32,
+    };
+
+    // All registers first; if some values have to be in memory, again without those that they are loaded to.
+    let mut scratch = None;
+    let mut vector = assign(&ranges, Class::Vector, &VECTOR, &mut homes).map_err(|NoRegister| pressure())?;
+    if vector.slots > 0 {
+        if kernel.spills == Spills::Refused {
+            return Err(pressure());
+        }
+        let (registers, last) = VECTOR.split_at(VECTOR.len() - 2);
+        vector = assign(&ranges, Class::Vector, registers, &mut homes).map_err(|NoRegister| pressure())?;
+        vector.used |= last.iter().fold(0, |bits, register| bits | 1 << register);
+        scratch = Some([last[0], last[1]]);
+    }
+    let mut general_scratch = None;
+    let registers = abi.general();
+    let mut general =
+        assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
+    if general.slots > 0 {
+        let (registers, last) = registers.split_at(registers.len() - 1);
+        general = assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
+        general.used |= 1 << last[0];
+        general_scratch = Some(last[0]);
+    }
+
+    let allocation = Allocation { homes, vector, general, scratch, general_scratch };
+    let (bytes, code_len) = Emitter::new(kernel, &flat, &allocation, abi)?.run()?;
+    Ok(Function { symbol, bytes, align: pool::ALIGN as u64, relocs: Vec::new(), code_len })
+}

@@ -1,1 +1,0 @@
-//! The Cranelift emitter: f32x4 on any host.

@@ -1,0 +1,241 @@
+//! Kernels: arguments, loops, pointers. Operations on lanes are in [`super::lanes`].
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::{FunctionBuilder, Variable};
+
+use super::lanes::Lanes;
+use crate::code::{CodeError, Target};
+use crate::kernels::ir::{Addr, Arg, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, Vreg};
+
+/// The halves of a vector register: lanes 0 to 3 and 4 to 7.
+pub(super) type Halves = [Value; 2];
+
+/// Appends a kernel's code to an empty function with one parameter, the argument array.
+pub(super) fn kernel(
+    builder: &mut FunctionBuilder<'_>,
+    kernel: &Kernel,
+    target: &Target,
+) -> Result<(), CodeError> {
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    let &[array] = builder.block_params(entry) else {
+        return Err(bug("a kernel has one parameter"));
+    };
+    let ptrs = (0..kernel.ptrs).map(|_| builder.declare_var(types::I64)).collect();
+    let vregs = (0..kernel.vregs)
+        .map(|_| [builder.declare_var(types::F32X4), builder.declare_var(types::F32X4)])
+        .collect();
+    let mut emitter = Emitter { lanes: Lanes { builder, target: *target }, ptrs, vregs, ints: Vec::new() };
+    for (position, arg) in kernel.args.iter().enumerate() {
+        let offset = i32::try_from(8 * position).map_err(|_| bug("too many arguments"))?;
+        let value = emitter.ins().load(types::I64, MemFlagsData::trusted(), array, offset);
+        emitter.ints.push(value);
+        if let Arg::Ptr(ptr) = arg {
+            emitter.set_ptr(*ptr, value)?;
+        }
+    }
+    emitter.body(&kernel.body)?;
+    emitter.ins().return_(&[]);
+    Ok(())
+}
+
+/// The state of one kernel.
+struct Emitter<'a, 'f> {
+    lanes: Lanes<'a, 'f>,
+    ptrs: Vec<Variable>,
+    vregs: Vec<[Variable; 2]>,
+    /// The arguments' values, by position.
+    ints: Vec<Value>,
+}
+
+fn bug(message: impl Into<String>) -> CodeError {
+    CodeError::bug("", message)
+}
+
+impl<'f> Emitter<'_, 'f> {
+    fn ins<'short>(&'short mut self) -> cranelift_frontend::FuncInstBuilder<'short, 'f> {
+        self.lanes.builder.ins()
+    }
+
+    fn ptr(&mut self, ptr: Ptr) -> Result<Value, CodeError> {
+        let &variable = self.ptrs.get(ptr.0 as usize).ok_or_else(|| bug(format!("no {ptr:?}")))?;
+        Ok(self.lanes.builder.use_var(variable))
+    }
+
+    fn set_ptr(&mut self, ptr: Ptr, value: Value) -> Result<(), CodeError> {
+        let &variable = self.ptrs.get(ptr.0 as usize).ok_or_else(|| bug(format!("no {ptr:?}")))?;
+        self.lanes.builder.def_var(variable, value);
+        Ok(())
+    }
+
+    fn int(&self, int: Int) -> Result<Value, CodeError> {
+        self.ints.get(int.0 as usize).copied().ok_or_else(|| bug(format!("no {int:?}")))
+    }
+
+    fn reg(&mut self, reg: Vreg) -> Result<Halves, CodeError> {
+        let &[low, high] = self.vregs.get(reg.0 as usize).ok_or_else(|| bug(format!("no {reg:?}")))?;
+        Ok([self.lanes.builder.use_var(low), self.lanes.builder.use_var(high)])
+    }
+
+    fn set_reg(&mut self, reg: Vreg, value: Halves) -> Result<(), CodeError> {
+        let &[low, high] = self.vregs.get(reg.0 as usize).ok_or_else(|| bug(format!("no {reg:?}")))?;
+        self.lanes.builder.def_var(low, value[0]);
+        self.lanes.builder.def_var(high, value[1]);
+        Ok(())
+    }
+
+    fn operand(&mut self, operand: &Operand) -> Result<Halves, CodeError> {
+        match *operand {
+            Operand::Reg(reg) => self.reg(reg),
+            Operand::Mem(Addr { ptr, offset }) => {
+                let ptr = self.ptr(ptr)?;
+                self.lanes.load(ptr, offset, 8)
+            }
+            Operand::Const(bits) => Ok(self.lanes.splat(bits)),
+        }
+    }
+
+    fn body(&mut self, body: &[Stmt]) -> Result<(), CodeError> {
+        for stmt in body {
+            match stmt {
+                Stmt::Inst(inst) => self.inst(inst)?,
+                Stmt::Advance { dst, base, by } => {
+                    let base = self.ptr(*base)?;
+                    let sum = match *by {
+                        Offset::Bytes(bytes) => self.ins().iadd_imm_s(base, i64::from(bytes)),
+                        Offset::Int(int) => {
+                            let int = self.int(int)?;
+                            self.ins().iadd(base, int)
+                        }
+                    };
+                    self.set_ptr(*dst, sum)?;
+                }
+                Stmt::Lookup { dst, base, table, bounds: _ } => {
+                    let (base, ptr) = (self.ptr(*base)?, self.ptr(table.ptr)?);
+                    let flags = self.lanes.flags();
+                    let offset = self.ins().load(types::I32, flags, ptr, table.offset);
+                    let offset = self.ins().sextend(types::I64, offset);
+                    let sum = self.ins().iadd(base, offset);
+                    self.set_ptr(*dst, sum)?;
+                }
+                Stmt::Loop { count, body } => self.repeat(*count, body)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A loop that tests after its body: before it only where the count may be 0.
+    fn repeat(&mut self, count: Count, body: &[Stmt]) -> Result<(), CodeError> {
+        if let Count::Static(1) = count {
+            return self.body(body);
+        }
+        let header = self.lanes.builder.create_block();
+        let exit = self.lanes.builder.create_block();
+        let left = self.lanes.builder.append_block_param(header, types::I64);
+        match count {
+            Count::Static(count) => {
+                let count = self.ins().iconst(types::I64, i64::from(count));
+                self.ins().jump(header, &[count.into()]);
+            }
+            Count::Int(int) => {
+                let count = self.int(int)?;
+                let any = self.ins().icmp_imm_s(IntCC::SignedGreaterThan, count, 0);
+                self.ins().brif(any, header, &[count.into()], exit, &[]);
+            }
+        }
+        self.lanes.builder.switch_to_block(header);
+        self.body(body)?;
+        let left = self.ins().iadd_imm_s(left, -1);
+        self.ins().brif(left, header, &[left.into()], exit, &[]);
+        self.lanes.builder.seal_block(header);
+        self.lanes.builder.seal_block(exit);
+        self.lanes.builder.switch_to_block(exit);
+        Ok(())
+    }
+
+    fn inst(&mut self, inst: &Inst) -> Result<(), CodeError> {
+        match *inst {
+            Inst::Splat { dst, bits } => {
+                let value = self.lanes.splat(bits);
+                self.set_reg(dst, value)
+            }
+            Inst::Move { dst, src } => {
+                let value = self.reg(src)?;
+                self.set_reg(dst, value)
+            }
+            Inst::Load { dst, addr } => {
+                let ptr = self.ptr(addr.ptr)?;
+                let value = self.lanes.load(ptr, addr.offset, 8)?;
+                self.set_reg(dst, value)
+            }
+            Inst::LoadSplat { dst, addr } => {
+                let ptr = self.ptr(addr.ptr)?;
+                let value = self.lanes.load_splat(ptr, addr.offset);
+                self.set_reg(dst, value)
+            }
+            Inst::LoadPart { dst, addr, lanes } => {
+                let ptr = self.ptr(addr.ptr)?;
+                let value = self.lanes.load(ptr, addr.offset, lanes)?;
+                self.set_reg(dst, value)
+            }
+            Inst::LoadStrided { dst, addr, stride, lanes } => {
+                let ptr = self.ptr(addr.ptr)?;
+                let value = self.lanes.load_strided(ptr, addr.offset, stride, lanes)?;
+                self.set_reg(dst, value)
+            }
+            Inst::Gather { dst, addr, index, bounds: _ } => {
+                let (ptr, index) = (self.ptr(addr.ptr)?, self.reg(index)?);
+                let value = self.lanes.gather(ptr, addr.offset, index);
+                self.set_reg(dst, value)
+            }
+            Inst::Store { addr, src } => {
+                let (ptr, src) = (self.ptr(addr.ptr)?, self.reg(src)?);
+                self.lanes.store(ptr, addr.offset, src, 8)
+            }
+            Inst::StorePart { addr, src, lanes } => {
+                let (ptr, src) = (self.ptr(addr.ptr)?, self.reg(src)?);
+                self.lanes.store(ptr, addr.offset, src, lanes)
+            }
+            Inst::StoreStrided { addr, src, stride, lanes } => {
+                let (ptr, src) = (self.ptr(addr.ptr)?, self.reg(src)?);
+                self.lanes.store_strided(ptr, addr.offset, src, stride, lanes)
+            }
+            Inst::Fma { acc, a, ref b } => {
+                let (sum, a, b) = (self.reg(acc)?, self.reg(a)?, self.operand(b)?);
+                let value = self.lanes.fma(a, b, sum);
+                self.set_reg(acc, value)
+            }
+            Inst::Binary { op, dst, a, ref b } => {
+                let (a, b) = (self.reg(a)?, self.operand(b)?);
+                let value = self.lanes.binary(op, a, b);
+                self.set_reg(dst, value)
+            }
+            Inst::Unary { op, dst, src } => {
+                let src = self.reg(src)?;
+                let value = self.lanes.unary(op, src);
+                self.set_reg(dst, value)
+            }
+            Inst::Blend { dst, mask, on, off } => {
+                let (mask, on, off) = (self.reg(mask)?, self.reg(on)?, self.reg(off)?);
+                let value = self.lanes.blend(mask, on, off);
+                self.set_reg(dst, value)
+            }
+            Inst::Transpose { ref regs } => {
+                let rows = [
+                    self.reg(regs[0])?,
+                    self.reg(regs[1])?,
+                    self.reg(regs[2])?,
+                    self.reg(regs[3])?,
+                    self.reg(regs[4])?,
+                    self.reg(regs[5])?,
+                    self.reg(regs[6])?,
+                    self.reg(regs[7])?,
+                ];
+                let columns = self.lanes.transpose(rows);
+                regs.iter().zip(columns).try_for_each(|(&reg, column)| self.set_reg(reg, column))
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Registers and the two calling conventions.
+
+use iced_x86::Register;
+
+/// A calling convention for `extern "C"` on x86-64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Abi {
+    /// Everywhere but on Windows: the argument is in rdi, no vector register is preserved.
+    SysV,
+    /// Windows: the argument is in rcx; xmm6 to xmm15 are preserved.
+    Win64,
+}
+
+/// A general-purpose register, by its number.
+pub(super) type Gpr = u8;
+
+const RAX: Gpr = 0;
+const RCX: Gpr = 1;
+const RDX: Gpr = 2;
+const RBX: Gpr = 3;
+const RBP: Gpr = 5;
+const RSI: Gpr = 6;
+const RDI: Gpr = 7;
+
+impl Abi {
+    /// The convention of a C function on this host.
+    pub const fn host() -> Abi {
+        if cfg!(windows) { Abi::Win64 } else { Abi::SysV }
+    }
+
+    /// Holds the argument, a pointer to the kernel's arguments, to the end.
+    pub(super) const fn args(self) -> Gpr {
+        match self {
+            Abi::SysV => RDI,
+            Abi::Win64 => RCX,
+        }
+    }
+
+    /// General-purpose registers in the order of preference: those that need not be saved first, and
+    /// those last that cost a byte as a base (r12 and, as rbp, r13).
+    pub(super) const fn general(self) -> &'static [Gpr; 14] {
+        match self {
+            Abi::SysV => &[RAX, RCX, RDX, RSI, 8, 9, 10, 11, RBX, 14, 15, 12, RBP, 13],
+            Abi::Win64 => &[RAX, RDX, 8, 9, 10, 11, RBX, RSI, RDI, 14, 15, 12, RBP, 13],
+        }
+    }
+
+    /// General-purpose registers that a function must preserve, in the order of [`Self::general`].
+    pub(super) fn preserved_general(self) -> &'static [Gpr] {
+        match self {
+            Abi::SysV => &self.general()[8..],
+            Abi::Win64 => &self.general()[6..],
+        }
+    }
+
+    /// Vector registers whose lower halves a function must preserve.
+    pub(super) const fn preserved_vector(self) -> &'static [u8] {
+        match self {
+            Abi::SysV => &[],
+            Abi::Win64 => &[6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        }
+    }
+}
+
+/// Vector registers in the order of preference: the first eight save a byte in some encodings.
+pub(super) const VECTOR: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// The 64-bit register.
+pub(super) const fn r64(number: Gpr) -> Register {
+    use Register::*;
+    const ALL: [Register; 16] =
+        [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15];
+    ALL[number as usize & 15]
+}
+
+/// Its lower 32 bits.
+pub(super) const fn r32(number: Gpr) -> Register {
+    use Register::*;
+    const ALL: [Register; 16] =
+        [EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI, R8D, R9D, R10D, R11D, R12D, R13D, R14D, R15D];
+    ALL[number as usize & 15]
+}
+
+/// The 256-bit register.
+pub(super) const fn ymm(number: u8) -> Register {
+    use Register::*;
+    const ALL: [Register; 16] = [
+        YMM0, YMM1, YMM2, YMM3, YMM4, YMM5, YMM6, YMM7, YMM8, YMM9, YMM10, YMM11, YMM12, YMM13, YMM14, YMM15,
+    ];
+    ALL[number as usize & 15]
+}
+
+/// Its lower half.
+pub(super) const fn xmm(number: u8) -> Register {
+    use Register::*;
+    const ALL: [Register; 16] = [
+        XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7, XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15,
+    ];
+    ALL[number as usize & 15]
+}

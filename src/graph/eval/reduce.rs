@@ -1,0 +1,131 @@
+//! Pools, reductions, softmax and the linear layer.
+
+use super::shape::{around, each_index, planes, strides};
+use crate::graph::{Pool, PoolKind, ReduceKind};
+use crate::tensor::TensorView;
+
+/// The larger; NaN if either is.
+pub(super) fn max(a: f32, b: f32) -> f32 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+/// One output's window along one axis: its taps inside the input, and how many of its taps are
+/// inside the padded input.
+struct Reach {
+    inside: Vec<usize>,
+    padded: usize,
+}
+
+/// The windows of every output along axis 0 (h) or 1 (w).
+fn reaches(pool: &Pool, axis: usize, n: usize, m: usize) -> Vec<Reach> {
+    let window = &pool.window;
+    let before = window.pad.before(axis) as usize;
+    let end = before + n + window.pad.after(axis) as usize;
+    let (s, d) = (window.stride[axis] as usize, window.dilation[axis] as usize);
+    (0..m)
+        .map(|o| {
+            // Positions count from the start of the padding.
+            let taps = (0..window.kernel[axis] as usize).map(|i| o * s + i * d).filter(|&p| p < end);
+            let padded = taps.clone().count();
+            let inside = taps.filter_map(|p| p.checked_sub(before)).filter(|&p| p < n).collect();
+            Reach { inside, padded }
+        })
+        .collect()
+}
+
+/// [`crate::graph::Op::Pool`]
+pub(super) fn pool(pool: &Pool, x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+    let (_, [_, height, width]) = planes(x.shape());
+    let (_, [_, oh, ow]) = planes(out_dims);
+    let rows = reaches(pool, 0, height, oh);
+    let cols = reaches(pool, 1, width, ow);
+    for (x, out) in x.data().chunks_exact(height * width).zip(out.chunks_exact_mut(oh * ow)) {
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(ow)) {
+            for (col, out) in cols.iter().zip(out) {
+                let elements =
+                    row.inside.iter().flat_map(|&iy| col.inside.iter().map(move |&ix| x[iy * width + ix]));
+                *out = match pool.kind {
+                    PoolKind::Max => elements.fold(f32::NEG_INFINITY, max),
+                    PoolKind::Average { count_include_pad } => {
+                        let count = match count_include_pad {
+                            true => row.padded * col.padded,
+                            false => row.inside.len() * col.inside.len(),
+                        };
+                        (elements.map(f64::from).sum::<f64>() / count as f64) as f32
+                    }
+                };
+            }
+        }
+    }
+}
+
+/// [`crate::graph::Op::Reduce`]
+pub(super) fn reduce(
+    kind: ReduceKind,
+    axes: &[usize],
+    x: TensorView<'_>,
+    out: &mut [f32],
+    out_dims: &[usize],
+) {
+    // An axis that is reduced has length 1 in the result: its index does not count there.
+    let mut strides = strides(out_dims);
+    for &axis in axes {
+        strides[axis] = 0;
+    }
+    let mut elements = x.data().iter();
+    let mut next = |index: &[usize]| {
+        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
+        (at, elements.next().copied().unwrap_or(0.0))
+    };
+    if kind == ReduceKind::Max {
+        out.fill(f32::NEG_INFINITY);
+        each_index(x.shape(), |index| {
+            let (at, element) = next(index);
+            out[at] = max(out[at], element);
+        });
+        return;
+    }
+    let mut sums = vec![0.0; out.len()];
+    each_index(x.shape(), |index| {
+        let (at, element) = next(index);
+        sums[at] += f64::from(element);
+    });
+    let divisor = match kind {
+        ReduceKind::Mean => axes.iter().map(|&axis| x.shape()[axis]).product::<usize>() as f64,
+        ReduceKind::Sum | ReduceKind::Max => 1.0,
+    };
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = (sum / divisor) as f32;
+    }
+}
+
+/// [`crate::graph::Op::Softmax`]
+pub(super) fn softmax(axis: usize, x: TensorView<'_>, out: &mut [f32]) {
+    let [outer, len, inner] = around(x.shape(), axis);
+    let mut powers = vec![0.0; len];
+    for start in (0..outer).flat_map(|o| (0..inner).map(move |i| o * len * inner + i)) {
+        let line = || x.data()[start..].iter().step_by(inner).take(len);
+        let largest = f64::from(line().copied().fold(f32::NEG_INFINITY, max));
+        for (power, &element) in powers.iter_mut().zip(line()) {
+            *power = libm::exp(f64::from(element) - largest);
+        }
+        let sum: f64 = powers.iter().sum();
+        for (out, power) in out[start..].iter_mut().step_by(inner).zip(&powers) {
+            *out = (power / sum) as f32;
+        }
+    }
+}
+
+/// [`crate::graph::Op::Linear`]
+pub(super) fn linear(x: TensorView<'_>, w: TensorView<'_>, bias: Option<TensorView<'_>>, out: &mut [f32]) {
+    let [outputs, inputs] = [w.shape()[0], w.shape()[1]];
+    for (x, out) in x.data().chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
+        for (output, (out, w)) in out.iter_mut().zip(w.data().chunks_exact(inputs)).enumerate() {
+            let mut sum = bias.map_or(0.0, |b| f64::from(b.data()[output]));
+            for (x, w) in x.iter().zip(w) {
+                sum += f64::from(*x) * f64::from(*w);
+            }
+            *out = sum as f32;
+        }
+    }
+}

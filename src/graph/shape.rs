@@ -1,1 +1,0 @@
-//! Shape rules: checked arithmetic, formulas with their numbers.

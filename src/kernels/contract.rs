@@ -1,1 +1,0 @@
-//! Lowers contractions: convolutions and linear layers on channel blocks.

@@ -1,0 +1,226 @@
+//! Lowers contractions: convolutions and linear layers on channel blocks.
+//!
+//! The output is cut into rows and each row into tiles of `pixels × vectors`, a vector being 8 output
+//! channels. [`tile`] has the kernel of a tile; here are the rows, the segments of a row and the
+//! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
+
+mod tile;
+
+use super::ir::LANES;
+use super::lower::{LowerError, Lowering};
+use super::step::{CallArg, Nest};
+use crate::plan::task::Contract;
+use crate::plan::tiles::{most_pixels, split_row};
+use crate::plan::{BufferId, LayoutKind, Operand, View};
+use tile::{Extra, Lanes, TileSpec};
+
+/// The taps, row by row: the contraction's order.
+struct Rows {
+    /// Row offset of each row of taps.
+    dy: Vec<i32>,
+    /// Column offsets, the same in each row.
+    dx: Vec<i32>,
+}
+
+impl Rows {
+    /// Sorts taps into a full grid of rows and columns.
+    fn of(taps: &[(i32, i32)]) -> Result<Rows, LowerError> {
+        let mut dy: Vec<i32> = taps.iter().map(|t| t.0).collect();
+        dy.dedup();
+        let columns = if dy.is_empty() { 0 } else { taps.len() / dy.len() };
+        let dx: Vec<i32> = taps.iter().take(columns).map(|t| t.1).collect();
+        let grid = dy.iter().flat_map(|&y| dx.iter().map(move |&x| (y, x)));
+        if !grid.eq(taps.iter().copied()) {
+            return Err(LowerError::Plan("the taps of a contraction are not a grid in row order"));
+        }
+        Ok(Rows { dy, dx })
+    }
+
+    /// The one distance between rows, where there is one.
+    fn gap(&self) -> Result<i32, LowerError> {
+        let mut gaps = self.dy.windows(2).map(|w| w[1] - w[0]);
+        let first = gaps.next().unwrap_or(0);
+        if gaps.any(|g| g != first) {
+            return Err(LowerError::Plan("the rows of a contraction's taps are unevenly spaced"));
+        }
+        Ok(first)
+    }
+}
+
+/// One step: the panels with all their vectors, then the narrower last panel of each group.
+pub(super) fn lower(
+    task: &Contract,
+    out: BufferId,
+    low: &mut Lowering<'_>,
+) -> Result<Vec<Vec<Nest>>, LowerError> {
+    let rows = Rows::of(&task.taps)?;
+    let (x, out) = (low.view(task.x), low.view(out));
+    let blocks = (out.dims[1] / task.groups).div_ceil(LANES as u64);
+    let vectors = u64::from(task.vectors);
+    let full = blocks / vectors;
+    let rest = blocks % vectors;
+    let mut nests = Vec::new();
+    let mut part = |first: u64, panels: u64, vectors: u64| -> Result<(), LowerError> {
+        if panels > 0 {
+            let job = Job { task, rows: &rows, x, out, blocks, first, panels, vectors: vectors as u32 };
+            nests.push(job.nest(low)?);
+        }
+        Ok(())
+    };
+    part(0, full, vectors)?;
+    part(full * vectors, u64::from(rest > 0), rest)?;
+    Ok(vec![nests])
+}
+
+/// Panels of one width.
+struct Job<'a> {
+    task: &'a Contract,
+    rows: &'a Rows,
+    x: View,
+    out: View,
+    /// Output blocks of a group.
+    blocks: u64,
+    /// The first output block.
+    first: u64,
+    panels: u64,
+    vectors: u32,
+}
+
+impl Job<'_> {
+    /// The nest over `[lead, group, panel, row]`.
+    fn nest(&self, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+        let Job { task, x, out, .. } = self;
+        let [rows, columns] = task.phase;
+        let lanes = self.lanes();
+        let in_channels = x.dims[1] / task.groups;
+        let (in_blocks, lane_bytes) = match lanes {
+            Lanes::Block { .. } => (in_channels / LANES as u64, 4 * LANES as i64),
+            Lanes::Single => (in_channels, 4),
+        };
+        // A picture of one pixel is a vector of channels: its blocks are adjacent.
+        let plane = if self.vector_input() { lane_bytes } else { x.strides[1] };
+        let group_planes = match lanes {
+            Lanes::Block { .. } => in_channels.div_ceil(LANES as u64),
+            Lanes::Single => in_channels,
+        };
+        let taps = task.taps.len() as i64;
+        // Lanes of all blocks, whole or not, as the panels have them.
+        let panel_lanes = match lanes {
+            Lanes::Block { .. } => (group_planes * LANES as u64) as i64,
+            Lanes::Single => in_channels as i64,
+        };
+        let block_weights = panel_lanes * taps * super::ir::VECTOR_BYTES;
+        let w = low.view(task.w);
+        let gap = self.rows.gap()?;
+        let dims = vec![x.dims[0], task.groups, self.panels, u64::from(rows.count)];
+        let mut calls = Vec::new();
+        let mut start = 0i64;
+        for (pixels, tiles) in split_row(u64::from(columns.count), most_pixels(self.vectors)) {
+            let spec = TileSpec {
+                pixels,
+                vectors: self.vectors,
+                lanes,
+                rows: self.rows.dy.len() as u32,
+                dx: self.rows.dx.clone(),
+                column_bytes: x.column_bytes() as i32,
+                stride: task.stride[1] as i32,
+                out_column: (out.column_bytes() * i64::from(columns.step)) as i32,
+                bias: task.bias.is_some(),
+                extras: self.extras(low)?,
+                expr: task.epilogue.expr.clone(),
+            };
+            let first_row = self.rows.dy.first().map_or(0, |&y| i64::from(y)) * x.strides[2];
+            let x_column = start * i64::from(task.stride[1]) * x.column_bytes();
+            let x_strides =
+                [x.strides[0], group_planes as i64 * plane, 0, i64::from(task.stride[0]) * x.strides[2]];
+            let out_start = i64::from(rows.start) * out.strides[2]
+                + (i64::from(columns.start) + start * i64::from(columns.step)) * out.strides[3];
+            let panel_bytes = block_weights * i64::from(self.vectors);
+            let w_strides = [0, self.blocks as i64 * block_weights, panel_bytes, 0];
+            let mut args = vec![
+                x.arg(first_row + x_column, &x_strides),
+                w.arg(self.first as i64 * block_weights, &w_strides),
+                self.out_arg(&out, out_start),
+                CallArg::Int(tiles as i64),
+                CallArg::Int(in_blocks as i64),
+                CallArg::Int(plane),
+                CallArg::Int(i64::from(gap) * x.strides[2]),
+                CallArg::Int(out.strides[1]),
+            ];
+            if let Some(bias) = task.bias {
+                args.push(self.channel_arg(&low.view(bias)));
+            }
+            for extra in self.extra_views(low) {
+                args.push(match Extra::of(&extra, &out)? {
+                    Extra::Full => {
+                        let at = i64::from(rows.start) * extra.strides[2]
+                            + (i64::from(columns.start) + start * i64::from(columns.step)) * extra.strides[3];
+                        self.out_arg(&extra, at)
+                    }
+                    Extra::Channel => self.channel_arg(&extra),
+                    Extra::Scalar => extra.arg(0, &[0; 4]),
+                });
+                if Extra::of(&extra, &out)? == Extra::Full {
+                    args.push(CallArg::Int(extra.strides[1]));
+                }
+            }
+            calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
+            start += i64::from(pixels) * tiles as i64;
+        }
+        Ok(Nest { dims, calls })
+    }
+
+    /// Whether `x` is one pixel of planar channels, which are adjacent as in a block.
+    fn vector_input(&self) -> bool {
+        self.x.kind == LayoutKind::Planar && self.x.strides[1] == 4
+    }
+
+    /// How input channels are taken: whole blocks and the lanes of a last one, or one by one.
+    fn lanes(&self) -> Lanes {
+        if self.x.kind == LayoutKind::Blocked || self.vector_input() {
+            let channels = self.x.dims[1] / self.task.groups;
+            Lanes::Block { rest: (channels % LANES as u64) as u32 }
+        } else {
+            Lanes::Single
+        }
+    }
+
+    /// The buffers of the epilogue's operands beside the sum.
+    fn extra_views(&self, low: &Lowering<'_>) -> Vec<View> {
+        let inputs = self.task.epilogue.expr.iter().flat_map(|e| &e.inputs);
+        inputs
+            .filter_map(|input| match input {
+                Operand::Buffer(id) => Some(low.view(*id)),
+                Operand::Sum => None,
+            })
+            .collect()
+    }
+
+    fn extras(&self, low: &Lowering<'_>) -> Result<Vec<Extra>, LowerError> {
+        self.extra_views(low).iter().map(|view| Extra::of(view, &self.out)).collect()
+    }
+
+    /// A buffer of the output's shape.
+    fn out_arg(&self, view: &View, at: i64) -> CallArg {
+        let plane = view.strides[1];
+        let rows = self.task.phase[0];
+        view.arg(
+            self.first as i64 * plane + at,
+            &[
+                view.strides[0],
+                self.blocks as i64 * plane,
+                i64::from(self.vectors) * plane,
+                i64::from(rows.step) * view.strides[2],
+            ],
+        )
+    }
+
+    /// One vector for each block of channels.
+    fn channel_arg(&self, view: &View) -> CallArg {
+        let plane = view.strides[1];
+        view.arg(
+            self.first as i64 * plane,
+            &[0, self.blocks as i64 * plane, i64::from(self.vectors) * plane, 0],
+        )
+    }
+}

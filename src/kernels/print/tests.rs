@@ -1,0 +1,71 @@
+use super::*;
+use crate::kernels::build::KernelBuilder;
+use crate::kernels::ir::Spills;
+use crate::kernels::step::{Call, KernelId};
+
+#[test]
+fn a_kernel_and_its_step_print_as_they_are_written() {
+    let mut k = KernelBuilder::new("demo");
+    let (x, y, n) = (k.ptr_arg(), k.ptr_arg(), k.int_arg());
+    k.repeat(Count::Int(n), |k| {
+        let v = k.load(x.at(-8), 8);
+        let acc = k.splat(0.5);
+        k.fma(acc, v, y.at(32));
+        let sign = k.binary(VecBinary::And, acc, Operand::Const(0x8000_0000));
+        let mask = k.cmp(Cmp::Lt, v, -1.5);
+        let chosen = k.blend(mask, sign, acc);
+        let exponent = k.unary(VecUnary::ShiftRight(23), chosen);
+        let bits = k.binary(VecBinary::Or, exponent, f32::NAN);
+        k.store(y.at(4), bits, 3);
+        k.advance(x, 32);
+        let row = k.ptr();
+        k.lookup(row, x, y.at(0), (-4, 4));
+    });
+    let kernel = k.finish(Spills::Allowed);
+    let args = vec![
+        CallArg::Ptr { base: Base::Arena, offset: 64, strides: vec![128, 0, -8], tables: Vec::new() },
+        CallArg::Ptr {
+            base: Base::Param(2),
+            offset: 0,
+            strides: vec![0; 3],
+            tables: vec![TableArg { dim: 1, offsets: (0..10).collect() }],
+        },
+        CallArg::Int(7),
+    ];
+    let nest = Nest { dims: vec![2, 10, 3], calls: vec![Call { kernel: KernelId(0), args }] };
+    let lowered = Lowered {
+        kernels: vec![kernel],
+        prepare: Vec::new(),
+        run: vec![Step { name: "a: demo".to_owned(), nests: vec![nest] }],
+        consts: vec![0; 4],
+        packed_bytes: 0,
+        arena_bytes: 1024,
+        input_bytes: Vec::new(),
+        output_bytes: Vec::new(),
+        param_bytes: vec![0, 0, 64],
+    };
+    let expected = "\
+consts 4 bytes, packed 0 bytes, arena 1024 bytes
+
+== run
+step a: demo, 60 units
+  for x0 < 2, x1 < 10, x2 < 3
+    k0 demo(arena + 64 + 128·x0 - 8·x2, param2 + [0, 1, 2, 3, …, 6, 7, 8, 9][x1], 7)
+
+k0: kernel demo(p0, p1, i2)
+  loop i2 {
+    v0 = load [p0 - 8]
+    v1 = splat 0.5
+    v1 = fma v1, v0, [p1 + 32]
+    v2 = and v1, 0x80000000
+    v3 = lt v0, -1.5
+    v4 = v3 ? v2 : v1
+    v5 = shr v4, 23
+    v6 = or v5, 0x7fc00000
+    store 3 of [p1 + 4], v6
+    p0 = p0 + 32
+    p2 = p0 + lookup [p1] in -4..=4
+  }
+";
+    assert_eq!(lowered.to_string(), expected);
+}

@@ -1,1 +1,0 @@
-//! The library's face: models, programs, sessions.

@@ -1,0 +1,129 @@
+//! The library's face: models, programs, sessions.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), convc::model::Error> {
+//! use convc::{Model, Options, Tensor};
+//!
+//! let model = Model::from_path("edges.conv")?;
+//! let program = model.compile(&Options::default().input([1, 480, 640]))?;
+//! let photo = Tensor::zeros(&[1, 480, 640])?;
+//! let edges = program.run(&[photo.view()])?;
+//! assert_eq!(edges[0].shape(), [1, 480, 640]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod options;
+mod program;
+mod session;
+
+pub use error::{Error, Report};
+pub use options::{Math, Options};
+pub use program::{Port, Program, Scratch, Stats};
+pub use session::Session;
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::Diagnostic;
+use crate::graph::check::{self, Checked, Signature};
+use crate::io::safe_file;
+use crate::limits;
+use crate::source::Source;
+use crate::syntax::{self, ast};
+
+/// A model's text, parsed.
+#[derive(Clone, Debug)]
+pub struct Model {
+    source: Source,
+    file: ast::File,
+    /// Where weights and labels are looked for; `None` for a text that lies nowhere.
+    folder: Option<PathBuf>,
+}
+
+impl Model {
+    /// Parses a text. `name` is shown in diagnostics.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with every syntax error.
+    pub fn from_str(name: &str, text: &str) -> Result<Model, Error> {
+        Model::from_source(Source::new(name, text), None)
+    }
+
+    /// Reads and parses a file. Weights and labels that it names are looked for in its folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is not a regular file, [`Error::Model`] with every
+    /// syntax error.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Model, Error> {
+        let path = path.as_ref();
+        let bytes = safe_file::read(path, limits::TEXT_BYTES as u64)?;
+        let name = path.display().to_string();
+        let source = Source::from_bytes(name.clone(), bytes).map_err(|diagnostic| {
+            Error::Model(Report { source: Source::new(name, ""), diagnostics: vec![*diagnostic] })
+        })?;
+        Model::from_source(source, path.parent().map(Path::to_path_buf))
+    }
+
+    fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {
+        let (file, diagnostics) = syntax::parse(&source);
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(Error::Model(Report { source, diagnostics }));
+        }
+        Ok(Model { source, file, folder })
+    }
+
+    /// The text.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The syntax tree.
+    pub fn syntax(&self) -> &ast::File {
+        &self.file
+    }
+
+    /// The folder that weights and labels are looked for in.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// What the model takes, before sizes are known.
+    pub fn signature(&self, model: Option<&str>) -> Signature {
+        check::signature(&self.file, model)
+    }
+
+    /// Finds every error and warning; with all sizes bound and no error, gives the graph.
+    pub fn check(&self, options: &Options) -> Checked {
+        check::check(&self.file, &options.check_options(self))
+    }
+
+    /// The graph for the sizes in `options`, and the warnings.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with every error; [`Error::Input`] where a size is left open.
+    pub fn graph(&self, options: &Options) -> Result<(crate::graph::Graph, Vec<Diagnostic>), Error> {
+        let checked = self.check(options);
+        match checked.graph {
+            Some(graph) => Ok((graph, checked.diagnostics)),
+            None if checked.diagnostics.iter().any(Diagnostic::is_error) => {
+                Err(Error::Model(Report { source: self.source.clone(), diagnostics: checked.diagnostics }))
+            }
+            None => Err(Error::Input {
+                name: checked.unbound.join(", "),
+                message: "the model leaves this size open; give an input of that size, or the size itself"
+                    .into(),
+            }),
+        }
+    }
+
+    /// Compiles a program for one size of its inputs, with its weights.
+    ///
+    /// # Errors
+    /// As [`Model::graph`]; [`Error::File`] and [`Error::Model`] for weights; [`Error::Memory`] where
+    /// the program would take more than [`Options::memory`]; [`Error::Unsupported`] for a backend that
+    /// this machine lacks.
+    pub fn compile(&self, options: &Options) -> Result<Program, Error> {
+        Program::compile(self, options)
+    }
+}

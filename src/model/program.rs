@@ -1,0 +1,393 @@
+//! A compiled model for one size of its inputs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Error, Model, Options, Report};
+use crate::diag::Diagnostic;
+use crate::graph::Graph;
+use crate::io::safe_file;
+use crate::kernels::step::Lowered;
+use crate::runtime::params::Params;
+use crate::runtime::{self, Loaded, Packed};
+use crate::tensor::{Tensor, TensorView};
+use crate::{limits, pipeline};
+
+/// An input or output of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Whether it has a batch axis in front of `dims`.
+    pub batched: bool,
+    /// The axes of one sample.
+    pub dims: Vec<usize>,
+}
+
+impl Port {
+    fn elements(&self) -> usize {
+        self.dims.iter().product()
+    }
+}
+
+/// What a compilation took and gave.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Names, sizes and shapes.
+    pub check: Duration,
+    /// Graph passes and the plan.
+    pub plan: Duration,
+    /// Plan to vector IR.
+    pub lower: Duration,
+    /// Vector IR to machine code, verified.
+    pub assemble: Duration,
+    /// Mapping the code.
+    pub load: Duration,
+    /// Reading or seeding weights.
+    pub weights: Duration,
+    /// Packing them.
+    pub pack: Duration,
+    /// Bytes of machine code with its constants.
+    pub code_bytes: u64,
+    /// Kernels.
+    pub kernels: usize,
+    /// Steps of a run.
+    pub steps: usize,
+    /// Bytes of parameters.
+    pub param_bytes: u64,
+    /// Bytes of packed weights.
+    pub packed_bytes: u64,
+    /// Bytes of scratch memory for one run.
+    pub arena_bytes: u64,
+}
+
+impl Stats {
+    /// The time from the syntax tree to code that can run, weights not counted.
+    pub fn compile(&self) -> Duration {
+        self.check + self.plan + self.lower + self.assemble + self.load
+    }
+}
+
+/// A compiled model with its weights. Immutable; share it among threads.
+pub struct Program {
+    graph: Graph,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    labels: Option<Vec<String>>,
+    warnings: Vec<Diagnostic>,
+    seeded: bool,
+    stats: Stats,
+    loaded: Loaded,
+    params: Arc<Params>,
+    packed: Packed,
+}
+
+/// Memory for one run at a time.
+pub struct Scratch(runtime::Scratch);
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("model", &self.graph.name)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a stage and adds its time.
+fn timed<T>(total: &mut Duration, stage: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = stage();
+    *total += start.elapsed();
+    result
+}
+
+impl Program {
+    pub(super) fn compile(model: &Model, options: &Options) -> Result<Program, Error> {
+        let mut stats = Stats::default();
+        let (graph, mut warnings) = timed(&mut stats.check, || model.graph(options))?;
+        for (what, ports) in [("inputs", graph.inputs.len()), ("outputs", graph.outputs.len())] {
+            if ports > limits::PORTS {
+                let message =
+                    format!("{ports} {what} are more than the {} that a program can have", limits::PORTS);
+                return Err(Error::Unsupported { message });
+            }
+        }
+        let target = options.resolved_target();
+        let plan = timed(&mut stats.plan, || pipeline::plan(&pipeline::optimise(&graph), &target))?;
+        let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
+        drop(plan);
+        check_memory(&graph, &lowered, options)?;
+        let code =
+            timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
+        let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
+        let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
+        let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
+        stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
+        stats.kernels = lowered.kernels.len();
+        stats.steps = lowered.run.len();
+        stats.param_bytes = Params::size_bytes(&graph);
+        stats.packed_bytes = lowered.packed_bytes;
+        stats.arena_bytes = lowered.arena_bytes;
+        let port = |name: &str, value| {
+            let ty = graph.ty(value);
+            Port {
+                name: name.to_owned(),
+                batched: ty.batched,
+                dims: ty.dims.iter().map(|&d| d as usize).collect(),
+            }
+        };
+        Ok(Program {
+            inputs: graph.inputs.iter().map(|i| port(&i.name, i.value)).collect(),
+            outputs: graph.outputs.iter().map(|o| port(&o.name, o.value)).collect(),
+            labels: labels(model, options, &graph)?,
+            graph,
+            warnings,
+            seeded,
+            stats,
+            loaded,
+            params: Arc::new(params),
+            packed,
+        })
+    }
+
+    /// The inputs, in the model's order.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// The outputs, in the model's order.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// Names of classes, where the model names a file of them.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
+    /// The graph as it was checked.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The canonical weights, in the order of the graph's parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Warnings of the check and of the weights.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Whether the weights were seeded, for want of a file.
+    pub fn seeded(&self) -> bool {
+        self.seeded
+    }
+
+    /// What the compilation took and gave.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Memory for [`Program::run_into`].
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where memory is refused.
+    pub fn scratch(&self) -> Result<Scratch, Error> {
+        Ok(Scratch(self.loaded.scratch()?))
+    }
+
+    /// Runs the program. Inputs are in the model's order, each of the axes of its port, or of `[N]` and
+    /// these where it is batched; outputs follow. Every sample is computed by itself.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where shapes do not fit, [`Error::Memory`] where memory is refused.
+    pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let batch = self.batch(inputs)?;
+        let mut outputs = Vec::new();
+        for port in &self.outputs {
+            let mut shape = port.dims.clone();
+            if let (Some(n), true) = (batch.axis, port.batched) {
+                shape.insert(0, n);
+            }
+            let bytes = shape.iter().fold(4u64, |n, &d| n.saturating_mul(d as u64));
+            let mut data: Vec<f32> = Vec::new();
+            let len = (bytes / 4) as usize;
+            data.try_reserve_exact(len).map_err(|_| Error::Memory {
+                needed: bytes,
+                limit: 0,
+                layer: format!("the output `{}`", port.name),
+            })?;
+            data.resize(len, 0.0);
+            outputs.push(Tensor::new(&shape, data)?);
+        }
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
+        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
+        Ok(outputs)
+    }
+
+    /// As [`Program::run`], into memory that is there: allocates nothing. An output has as many elements
+    /// as one sample times the batch.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where shapes do not fit; then nothing is run.
+    pub fn run_into(
+        &self,
+        scratch: &mut Scratch,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), Error> {
+        let batch = self.batch(inputs)?;
+        let samples = batch.samples();
+        if outputs.len() != self.outputs.len() {
+            return Err(self.count_error("output", outputs.len(), self.outputs.len()));
+        }
+        for (port, output) in self.outputs.iter().zip(outputs.iter()) {
+            let expected = port.elements() * if port.batched { samples } else { 1 };
+            if output.len() != expected {
+                let message = format!("the output has room for {} elements, not {expected}", output.len());
+                return Err(Error::Input { name: port.name.clone(), message });
+            }
+        }
+        for sample in 0..samples {
+            let mut x: [&[f32]; limits::PORTS] = [&[]; limits::PORTS];
+            for ((slot, port), input) in x.iter_mut().zip(&self.inputs).zip(inputs) {
+                *slot = part(input.data(), port, sample).unwrap_or(&[]);
+            }
+            let mut y: [&mut [f32]; limits::PORTS] = std::array::from_fn(|_| &mut [][..]);
+            for ((slot, port), output) in y.iter_mut().zip(&self.outputs).zip(outputs.iter_mut()) {
+                let n = port.elements();
+                let at = if port.batched { sample * n } else { 0 };
+                *slot = output.get_mut(at..at + n).unwrap_or_default();
+            }
+            let (x, y) = (&x[..self.inputs.len()], &mut y[..self.outputs.len()]);
+            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)?;
+        }
+        Ok(())
+    }
+
+    fn count_error(&self, what: &str, given: usize, expected: usize) -> Error {
+        let message = format!("{given} {what}s are given, the model has {expected}");
+        Error::Input { name: self.graph.name.clone(), message }
+    }
+
+    /// Checks the shapes of inputs and that they agree about the batch.
+    fn batch(&self, inputs: &[TensorView<'_>]) -> Result<Batch, Error> {
+        if inputs.len() != self.inputs.len() {
+            return Err(self.count_error("input", inputs.len(), self.inputs.len()));
+        }
+        let mut batch = Batch { axis: None };
+        for (port, input) in self.inputs.iter().zip(inputs) {
+            let fail = |message| Err(Error::Input { name: port.name.clone(), message });
+            let n = match input.shape() {
+                shape if shape == port.dims => continue,
+                [n, rest @ ..] if port.batched && rest == port.dims => *n,
+                shape => {
+                    let n = if port.batched { ", with or without a batch axis in front" } else { "" };
+                    return fail(format!(
+                        "its shape is {shape:?}, but the program is for {:?}{n}",
+                        port.dims
+                    ));
+                }
+            };
+            match batch.axis {
+                Some(other) if other != n => {
+                    return fail(format!("it has {n} samples, another input has {other}"));
+                }
+                _ => batch.axis = Some(n),
+            }
+        }
+        // Without an axis an input is one sample, which goes with one sample only.
+        let alone = self.inputs.iter().zip(inputs).find(|(p, x)| p.batched && x.shape() == p.dims);
+        match (batch.axis, alone) {
+            (Some(n), Some((port, _))) if n != 1 => Err(Error::Input {
+                name: port.name.clone(),
+                message: format!("it is one sample without a batch axis, another input has {n} samples"),
+            }),
+            _ => Ok(batch),
+        }
+    }
+}
+
+/// How many samples a call has.
+#[derive(Clone, Copy)]
+struct Batch {
+    /// N, where an input has the axis.
+    axis: Option<usize>,
+}
+
+impl Batch {
+    fn samples(self) -> usize {
+        self.axis.unwrap_or(1)
+    }
+}
+
+/// The elements of one sample.
+fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
+    let n = port.elements();
+    let at = if port.batched { sample * n } else { 0 };
+    data.get(at..at + n)
+}
+
+/// Refuses a program that would take more memory than is allowed.
+fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
+    let Some(limit) = options.memory else { return Ok(()) };
+    let ports: u64 = lowered.input_bytes.iter().chain(&lowered.output_bytes).sum();
+    let needed = Params::size_bytes(graph)
+        .saturating_add(lowered.packed_bytes)
+        .saturating_add(lowered.arena_bytes)
+        .saturating_add(ports);
+    if needed <= limit {
+        return Ok(());
+    }
+    let largest = graph.nodes.iter().max_by_key(|n| n.ty.elements());
+    let layer = largest.map_or(String::new(), |n| format!("`{}` with shape {}", n.name, n.ty));
+    Err(Error::Memory { needed, limit, layer })
+}
+
+/// The weights: from the file given or named, else seeded.
+fn params(
+    model: &Model,
+    options: &Options,
+    graph: &Graph,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<(Params, bool), Error> {
+    let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
+    let path = match (&options.weights, &graph.weights) {
+        (Some(path), _) => path.clone(),
+        (None, Some(file)) => beneath(model, options, &file.path)?,
+        (None, None) => {
+            let params = Params::seeded(graph, options.seed).map_err(report)?;
+            return Ok((params, !graph.params.is_empty()));
+        }
+    };
+    let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
+    let bytes = safe_file::read(&path, limit)?;
+    let (params, more) = Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
+    warnings.extend(more);
+    Ok((params, false))
+}
+
+/// Where a file lies that the text names.
+fn beneath(model: &Model, options: &Options, written: &str) -> Result<std::path::PathBuf, Error> {
+    let Some(folder) = &model.folder else {
+        return Err(Error::File {
+            path: written.into(),
+            message: format!("{written:?} is named by a text that lies in no folder"),
+        });
+    };
+    Ok(safe_file::beneath(folder, written, options.outside_weights)?)
+}
+
+/// The names of classes, one a line.
+fn labels(model: &Model, options: &Options, graph: &Graph) -> Result<Option<Vec<String>>, Error> {
+    let Some(file) = &graph.labels else { return Ok(None) };
+    let path = beneath(model, options, &file.path)?;
+    let bytes = safe_file::read(&path, limits::TEXT_BYTES as u64)?;
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Err(Error::File { message: format!("{path:?} is not valid UTF-8"), path });
+    };
+    Ok(Some(text.lines().map(str::to_owned).collect()))
+}

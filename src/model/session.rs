@@ -1,0 +1,65 @@
+//! Programs for any size of input, made when a size is first seen.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Error, Model, Options, Program};
+use crate::tensor::{Tensor, TensorView};
+
+/// A model that is compiled anew for each size of its inputs, with the last programs kept.
+///
+/// Shared by threads; a compilation holds up the others.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    options: Options,
+    capacity: usize,
+    /// The programs with the shapes they are for, the last used first.
+    programs: Mutex<Vec<(Vec<Vec<usize>>, Arc<Program>)>>,
+}
+
+impl Session {
+    /// A session that keeps up to `capacity` programs (at least one).
+    pub fn new(model: Model, options: Options, capacity: usize) -> Session {
+        Session { model, options, capacity: capacity.max(1), programs: Mutex::new(Vec::new()) }
+    }
+
+    /// The program for inputs of these shapes, compiled if it is not there.
+    ///
+    /// # Errors
+    /// As [`Model::compile`].
+    pub fn program(&self, inputs: &[TensorView<'_>]) -> Result<Arc<Program>, Error> {
+        let signature = self.model.signature(self.options.model.as_deref());
+        let ports = signature.inputs.iter().map(|input| (input.batched, input.dims.len()));
+        let shapes: Vec<Vec<usize>> = inputs
+            .iter()
+            .zip(ports)
+            .map(|(input, (batched, rank))| match input.shape() {
+                [_, sample @ ..] if batched && sample.len() == rank => sample.to_vec(),
+                shape => shape.to_vec(),
+            })
+            .collect();
+        // A poisoned lock only means that a compilation was cut short; the list is whole.
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = programs.iter().position(|(known, _)| *known == shapes) {
+            programs[..=at].rotate_right(1);
+        } else {
+            let mut options = self.options.clone();
+            options.positional.clone_from(&shapes);
+            let program = Arc::new(self.model.compile(&options)?);
+            programs.insert(0, (shapes, program));
+            programs.truncate(self.capacity);
+        }
+        match programs.first() {
+            Some((_, program)) => Ok(Arc::clone(program)),
+            None => Err(Error::Bug { message: "a session lost its program".to_owned() }),
+        }
+    }
+
+    /// Runs the program for inputs of these shapes; see [`Program::run`].
+    ///
+    /// # Errors
+    /// As [`Session::program`] and [`Program::run`].
+    pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
+        self.program(inputs)?.run(inputs)
+    }
+}

@@ -1,0 +1,121 @@
+//! Which algorithm computes a convolution, and in which layout values are made.
+
+use super::LayoutKind;
+use super::dims::dims4;
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernels::ir::LANES;
+
+/// From how many channels on blocks of 8 are worth their padding lanes.
+const BLOCKED_FROM: u64 = 8;
+
+/// How a convolution, a filter or a linear layer is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// Tiles of pixels × output channel blocks; the input blocked or, with few channels, planar.
+    Contract(LayoutKind),
+    /// Vectors along rows of planar buffers.
+    Planar,
+    /// Each channel by itself, in the layout of the input.
+    Depthwise(LayoutKind),
+}
+
+/// The algorithm of a node, for nodes that have weights or taps, and why.
+pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Option<(Algorithm, String)> {
+    let x = *node.args.first()?;
+    let kind = kinds.get(x.index()).copied().unwrap_or(LayoutKind::Planar);
+    let in_channels = dims4(graph.ty(x))[1];
+    let features = graph.ty(x).dims.last().copied().unwrap_or(1);
+    let out_channels = dims4(&node.ty)[1];
+    let groups = match &node.op {
+        Op::Filter(..) => {
+            return Some((Algorithm::Depthwise(kind), "taps are shared by all channels".into()));
+        }
+        Op::Linear => {
+            let why = format!("{features} features into blocks of {LANES} outputs");
+            return Some((Algorithm::Contract(LayoutKind::Planar), why));
+        }
+        Op::Conv(conv) => conv.groups,
+        Op::ConvTranspose(conv) => conv.groups,
+        _ => return None,
+    };
+    let (c, o) = (in_channels / groups, out_channels / groups);
+    let lanes = LANES as u64;
+    if groups > 1 && c == 1 && o == 1 && matches!(node.op, Op::Conv(_)) {
+        return Some((Algorithm::Depthwise(kind), "one channel a group".into()));
+    }
+    if groups > 1 {
+        return Some(if c.is_multiple_of(lanes) && o.is_multiple_of(lanes) {
+            let why = format!("{groups} groups of {c} to {o} channels are whole blocks");
+            (Algorithm::Contract(LayoutKind::Blocked), why)
+        } else {
+            (Algorithm::Planar, format!("{groups} groups of {c} to {o} channels are not whole blocks"))
+        });
+    }
+    Some(if o < BLOCKED_FROM && c < BLOCKED_FROM {
+        (Algorithm::Planar, format!("{c} to {o} channels fill no block"))
+    } else if c < BLOCKED_FROM {
+        (Algorithm::Contract(LayoutKind::Planar), format!("{c} input channels are read from planes"))
+    } else {
+        (Algorithm::Contract(LayoutKind::Blocked), format!("{c} to {o} channels in blocks"))
+    })
+}
+
+/// The layout in which each value is made.
+pub(crate) fn layout_kinds(graph: &Graph) -> Vec<LayoutKind> {
+    let mut kinds = Vec::with_capacity(graph.nodes.len());
+    for (_, node) in graph.values() {
+        kinds.push(layout_kind(graph, node, &kinds));
+    }
+    kinds
+}
+
+fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
+    use LayoutKind::{Blocked, Planar};
+    let of = |value: &Value| kinds.get(value.index()).copied().unwrap_or(Planar);
+    let first = node.args.first().map_or(Planar, of);
+    match &node.op {
+        // Its result is laid out as rows.
+        Op::Linear if node.ty.dims.len() > 2 => Planar,
+        Op::Conv(_) | Op::Filter(..) | Op::ConvTranspose(_) | Op::Linear => {
+            match algorithm(graph, node, kinds) {
+                Some((Algorithm::Contract(_), _)) => Blocked,
+                Some((Algorithm::Depthwise(kind), _)) => kind,
+                _ => Planar,
+            }
+        }
+        Op::Pool(_) => first,
+        Op::Reduce(_, axes) => {
+            let rank = graph.ty(node.args[0]).dims.len();
+            let spatial = rank >= 3 && axes.iter().all(|&a| a + 2 >= rank);
+            if spatial { first } else { Planar }
+        }
+        Op::Unary(_) | Op::Prelu => first,
+        Op::Binary(_) => {
+            let dims = dims4(&node.ty);
+            let whole = |v: &&Value| dims4(graph.ty(**v)) == dims && of(v) == Blocked;
+            if node.args.iter().any(|v| whole(&v)) { Blocked } else { Planar }
+        }
+        Op::Concat { axis } => {
+            let rank = node.ty.dims.len();
+            let channels = rank >= 3 && *axis + 3 == rank;
+            let whole = |v: &Value| of(v) == Blocked && dims4(graph.ty(*v))[1].is_multiple_of(LANES as u64);
+            if channels && node.args.iter().all(whole) { Blocked } else { Planar }
+        }
+        Op::Slice { .. } | Op::Pad { .. } => {
+            // Blocks can be cut and framed along rows and columns only.
+            let x = dims4(graph.ty(node.args[0]));
+            let out = dims4(&node.ty);
+            let rank = node.ty.dims.len();
+            if rank >= 3 && x[..2] == out[..2] { first } else { Planar }
+        }
+        Op::Input(_)
+        | Op::Const(_)
+        | Op::Param(_)
+        | Op::BatchNorm { .. }
+        | Op::Softmax { .. }
+        | Op::Resize(_)
+        | Op::PixelShuffle { .. }
+        | Op::Reshape
+        | Op::Transpose { .. } => Planar,
+    }
+}

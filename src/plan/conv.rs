@@ -1,0 +1,372 @@
+//! Tasks of convolutions, filters, transposed convolutions and linear layers.
+
+use super::algorithm::{Algorithm, algorithm};
+use super::build::{Builder, PlanError};
+use super::dims::dims4;
+use super::fuse::Group;
+use super::task::{Contract, Depthwise, PackPanels, Phase as Positions, PlanarConv, TaskKind};
+use super::tiles::{most_pixels, tile_vectors};
+use super::values::Form;
+use super::window::{halo, strides, taps};
+use super::{BufferId, Fill, Halo, Layout, LayoutKind, Phase, Task};
+use crate::graph::{ConvTranspose, Graph, Node, Op, Value};
+use crate::kernels::ir::LANES;
+
+/// A convolution, or one phase of a transposed one, as taps.
+struct Correlation {
+    taps: Vec<(i32, i32)>,
+    /// For each tap, its index in the weights.
+    tap_index: Vec<u32>,
+    stride: [u32; 2],
+    positions: [Positions; 2],
+}
+
+/// Along one axis of a transposed convolution, the taps of the outputs `phase, phase + stride, …`:
+/// output o gets `x[(o + pad − i·d) / s] · w[i]` from each tap i for which the quotient is whole. In terms of
+/// `j = (o − phase) / s` that is `x[j + offset]`. Sorted by offset.
+fn phase_taps(kernel: u64, stride: u64, dilation: u64, pad: u64, phase: u64) -> Vec<(i64, u32)> {
+    let mut taps: Vec<(i64, u32)> = (0..kernel)
+        .filter_map(|i| {
+            let at = (phase + pad) as i64 - (i * dilation) as i64;
+            (at.rem_euclid(stride as i64) == 0).then_some((at.div_euclid(stride as i64), i as u32))
+        })
+        .collect();
+    taps.sort_unstable();
+    taps
+}
+
+fn transposed(conv: &ConvTranspose, out: [u64; 2]) -> Result<Vec<Correlation>, PlanError> {
+    let window = &conv.window;
+    let axis = |a: usize, phase: u64| {
+        let [k, s, d] = [window.kernel[a], window.stride[a], window.dilation[a]];
+        phase_taps(k, s, d, window.pad.before(a), phase)
+    };
+    let narrow = |x: u64| u32::try_from(x).map_err(|_| PlanError::TooFar);
+    let mut phases = Vec::new();
+    for y in 0..window.stride[0].min(out[0]) {
+        for x in 0..window.stride[1].min(out[1]) {
+            let positions = |a: usize, start: u64| -> Result<Positions, PlanError> {
+                let count = (out[a] - start).div_ceil(window.stride[a]);
+                Ok(Positions {
+                    start: narrow(start)?,
+                    step: narrow(window.stride[a])?,
+                    count: narrow(count)?,
+                })
+            };
+            let (rows, columns) = (axis(0, y), axis(1, x));
+            let mut taps = Vec::new();
+            let mut tap_index = Vec::new();
+            for &(dy, i) in &rows {
+                for &(dx, j) in &columns {
+                    let near = |o: i64| i32::try_from(o).map_err(|_| PlanError::TooFar);
+                    taps.push((near(dy)?, near(dx)?));
+                    tap_index.push(i * window.kernel[1] as u32 + j);
+                }
+            }
+            phases.push(Correlation {
+                taps,
+                tap_index,
+                stride: [1, 1],
+                positions: [positions(0, y)?, positions(1, x)?],
+            });
+        }
+    }
+    Ok(phases)
+}
+
+/// The halo that all phases of a transposed convolution need.
+pub(super) fn transposed_halo(graph: &Graph, node: &Node, conv: &ConvTranspose) -> Result<Halo, PlanError> {
+    let (Some([_, h, w]), Some([_, oh, ow])) = (graph.ty(node.args[0]).chw(), node.ty.chw()) else {
+        return Err(PlanError::Bug("a transposed convolution on a value without rows and columns"));
+    };
+    let mut all = Halo::NONE;
+    for phase in transposed(conv, [oh, ow])? {
+        let count = phase.positions.map(|p| u64::from(p.count));
+        let one = halo(&phase.taps, [1, 1], count, [h, w], Fill::Zero);
+        all.top = all.top.max(one.top);
+        all.bottom = all.bottom.max(one.bottom);
+        all.left = all.left.max(one.left);
+        all.right = all.right.max(one.right);
+    }
+    Ok(all)
+}
+
+/// The weights of a node as its task needs them.
+struct Weights {
+    w: Value,
+    bias: Option<Value>,
+    /// Whether input channels come first.
+    transposed: bool,
+    /// Taps of a channel.
+    taps: u64,
+    groups: u64,
+    in_channels: u64,
+    out_channels: u64,
+}
+
+impl Builder<'_> {
+    /// Tasks of a node with weights or taps, with its group's epilogue.
+    pub(super) fn convolution(&mut self, root: Value, group: &Group) -> Result<(), PlanError> {
+        let graph = self.graph;
+        let node = graph.node(root);
+        let Some((algorithm, reason)) = algorithm(graph, node, &self.kinds) else {
+            return Err(PlanError::Bug("a node without weights has no algorithm"));
+        };
+        let out = dims4(&node.ty);
+        let whole = |n: u64| -> Result<Positions, PlanError> {
+            Ok(Positions { start: 0, step: 1, count: u32::try_from(n).map_err(|_| PlanError::TooFar)? })
+        };
+        let one = |taps: Vec<(i32, i32)>, stride: [u32; 2]| -> Result<Vec<Correlation>, PlanError> {
+            let tap_index = (0..taps.len() as u32).collect();
+            let positions = [whole(out[2])?, whole(out[3])?];
+            Ok(vec![Correlation { taps, tap_index, stride, positions }])
+        };
+        let (groups, transposed_weights, correlations) = match &node.op {
+            Op::Conv(conv) => (conv.groups, false, one(taps(&conv.window)?, strides(conv.window.stride)?)?),
+            Op::Filter(window, _) => (1, false, one(taps(window)?, strides(window.stride)?)?),
+            Op::ConvTranspose(conv) => (conv.groups, true, transposed(conv, [out[2], out[3]])?),
+            Op::Linear => {
+                let positions = [whole(1)?, whole(1)?];
+                (
+                    1,
+                    false,
+                    vec![Correlation { taps: vec![(0, 0)], tap_index: vec![0], stride: [1, 1], positions }],
+                )
+            }
+            _ => return Err(PlanError::Bug("not a convolution")),
+        };
+        let linear = matches!(node.op, Op::Linear);
+        let weights = Weights {
+            w: node.args[1],
+            bias: node.args.get(2).copied(),
+            transposed: transposed_weights,
+            taps: match &node.op {
+                Op::Conv(conv) => conv.window.kernel[0] * conv.window.kernel[1],
+                Op::ConvTranspose(conv) => conv.window.kernel[0] * conv.window.kernel[1],
+                Op::Filter(window, _) => window.kernel[0] * window.kernel[1],
+                _ => 1,
+            },
+            groups,
+            in_channels: if linear {
+                graph.ty(node.args[0]).dims.last().copied().unwrap_or(1)
+            } else {
+                dims4(graph.ty(node.args[0]))[1]
+            },
+            out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
+        };
+        match algorithm {
+            Algorithm::Contract(x_kind) => self.contract(root, group, x_kind, &weights, correlations, reason),
+            Algorithm::Planar => self.planar(root, group, &weights, correlations, reason),
+            Algorithm::Depthwise(kind) => self.depthwise(root, group, kind, &weights, correlations, reason),
+        }
+    }
+
+    fn contract(
+        &mut self,
+        root: Value,
+        group: &Group,
+        x_kind: LayoutKind,
+        weights: &Weights,
+        correlations: Vec<Correlation>,
+        reason: String,
+    ) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        // A linear layer's features must be adjacent.
+        let vector = matches!(node.op, Op::Linear);
+        let x = if vector { self.features(node.args[0])? } else { self.framed(node, x_kind)? };
+        let blocks = (weights.out_channels / weights.groups).div_ceil(LANES as u64);
+        let one_pixel = vector || dims4(&node.ty)[2..] == [1, 1];
+        let vectors = tile_vectors(blocks, one_pixel);
+        let bias = match weights.bias {
+            Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Blocked)?),
+            None => None,
+        };
+        let mut tasks = Vec::new();
+        for part in correlations {
+            let pack = PackPanels {
+                w: self.values.dense(weights.w)?,
+                transposed: weights.transposed,
+                out_channels: weights.out_channels,
+                in_channels: weights.in_channels / weights.groups,
+                groups: weights.groups,
+                tap_index: part.tap_index,
+                w_taps: weights.taps as u32,
+                block: if vector || x_kind == LayoutKind::Blocked { LANES as u32 } else { 1 },
+                vectors,
+            };
+            let w = self.pack(weights.w, pack, &node.name)?;
+            let task = Contract {
+                x,
+                w,
+                bias,
+                groups: weights.groups,
+                taps: part.taps,
+                stride: part.stride,
+                phase: part.positions,
+                vectors,
+                pixels: most_pixels(vectors),
+                epilogue: self.epilogue(group, root, LayoutKind::Blocked)?,
+            };
+            tasks.push(TaskKind::Contract(task));
+        }
+        if vector && node.ty.dims.len() > 2 {
+            return self.linear_rows(root, tasks, reason);
+        }
+        self.make_all(group, LayoutKind::Blocked, tasks, reason)
+    }
+
+    /// The last axis of a value as features, all axes before it as `lead`.
+    fn features(&mut self, x: Value) -> Result<BufferId, PlanError> {
+        let ty = self.graph.ty(x);
+        let features = ty.dims.last().copied().unwrap_or(1);
+        let dims = [ty.elements() / features, features, 1, 1];
+        self.values.need(x, Form { dims, layout: Layout::DENSE, exact: true })
+    }
+
+    /// A linear layer along the last of three axes or more: its blocks are laid out as rows.
+    fn linear_rows(&mut self, root: Value, tasks: Vec<TaskKind>, reason: String) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        let features = node.ty.dims.last().copied().unwrap_or(1);
+        let dims = [node.ty.elements() / features, features, 1, 1];
+        let phase = self.values.phase(root);
+        let blocked = Layout { kind: LayoutKind::Blocked, halo: Halo::NONE };
+        let sums = self.values.fresh(phase, None, dims, blocked);
+        for kind in tasks {
+            self.values
+                .push(phase, Task { name: node.name.clone(), kind, out: sums, reason: reason.clone() });
+        }
+        let rows = self.values.fresh(phase, None, dims, Layout::DENSE);
+        let kind = TaskKind::Convert { x: sums };
+        let reason = "blocks into rows".to_owned();
+        self.values.push(phase, Task { name: node.name.clone(), kind, out: rows, reason });
+        let own = self.values.alias(rows, Some(root), dims4(&node.ty));
+        self.values.set_own(root, own);
+        Ok(())
+    }
+
+    /// Weights into panels, in the phase in which they are known.
+    fn pack(&mut self, w: Value, pack: PackPanels, name: &str) -> Result<BufferId, PlanError> {
+        let floats = pack.panels().bytes() / 4;
+        let phase = self.values.phase(w);
+        let out = self.values.fresh(phase, None, [1, 1, 1, floats.max(1)], Layout::DENSE);
+        let reason = format!("panels of {} output channels", pack.vectors * LANES as u32);
+        self.values
+            .push(phase, Task { name: name.to_owned(), kind: TaskKind::PackPanels(pack), out, reason });
+        Ok(out)
+    }
+
+    fn planar(
+        &mut self,
+        root: Value,
+        group: &Group,
+        weights: &Weights,
+        correlations: Vec<Correlation>,
+        reason: String,
+    ) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        let x = self.framed(node, LayoutKind::Planar)?;
+        let w = self.values.dense(weights.w)?;
+        let bias = match weights.bias {
+            Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Planar)?),
+            None => None,
+        };
+        let mut tasks = Vec::new();
+        for part in correlations {
+            tasks.push(TaskKind::PlanarConv(PlanarConv {
+                x,
+                w,
+                bias,
+                groups: weights.groups,
+                taps: part.taps,
+                tap_index: part.tap_index,
+                w_taps: weights.taps as u32,
+                w_transposed: weights.transposed,
+                stride: part.stride,
+                phase: part.positions,
+                epilogue: self.epilogue(group, root, LayoutKind::Planar)?,
+            }));
+        }
+        self.make_all(group, LayoutKind::Planar, tasks, reason)
+    }
+
+    fn depthwise(
+        &mut self,
+        root: Value,
+        group: &Group,
+        kind: LayoutKind,
+        weights: &Weights,
+        correlations: Vec<Correlation>,
+        reason: String,
+    ) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        let shared = matches!(node.op, Op::Filter(..));
+        let x = self.framed(node, kind)?;
+        let channels = if shared { 1 } else { weights.out_channels };
+        let dims = [1, channels, 1, weights.taps];
+        let w_kind = if shared { LayoutKind::Planar } else { kind };
+        let layout = Layout { kind: w_kind, halo: Halo::NONE };
+        let w = self.values.need(weights.w, Form { dims, layout, exact: true })?;
+        let bias = match weights.bias {
+            Some(bias) => Some(self.channels(bias, weights.out_channels, kind)?),
+            None => None,
+        };
+        let mut tasks = Vec::new();
+        for part in correlations {
+            tasks.push(TaskKind::Depthwise(Depthwise {
+                x,
+                w,
+                shared,
+                bias,
+                taps: part.taps,
+                stride: part.stride,
+                epilogue: self.epilogue(group, root, kind)?,
+            }));
+        }
+        self.make_all(group, kind, tasks, reason)
+    }
+
+    /// One value for each channel, as `[1, C, 1, 1]`.
+    pub(super) fn channels(
+        &mut self,
+        value: Value,
+        channels: u64,
+        kind: LayoutKind,
+    ) -> Result<BufferId, PlanError> {
+        let layout = Layout { kind, halo: Halo::NONE };
+        self.values.need(value, Form { dims: [1, channels, 1, 1], layout, exact: true })
+    }
+
+    /// Tasks that together write one value.
+    fn make_all(
+        &mut self,
+        group: &Group,
+        kind: LayoutKind,
+        tasks: Vec<TaskKind>,
+        reason: String,
+    ) -> Result<(), PlanError> {
+        let tail = group.tail().ok_or(PlanError::Bug("an empty group"))?;
+        let name = self.graph.node(tail).name.clone();
+        let out = self.values.make_own(tail, kind);
+        let phase: Phase = self.values.phase(tail);
+        for kind in tasks {
+            self.values.push(phase, Task { name: name.clone(), kind, out, reason: reason.clone() });
+        }
+        self.values.finish_own(tail, &name);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::phase_taps;
+
+    #[test]
+    fn phases_of_a_transposed_convolution_cover_each_tap_once() {
+        for (k, s, d, pad) in [(4, 2, 1, 1), (3, 2, 1, 0), (3, 3, 2, 1), (5, 1, 1, 2), (2, 4, 1, 0)] {
+            let mut seen: Vec<u32> =
+                (0..s).flat_map(|phase| phase_taps(k, s, d, pad, phase)).map(|(_, i)| i).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..k as u32).collect::<Vec<_>>(), "kernel {k}, stride {s}, dilation {d}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The plan as text: tasks in order with their buffers, sizes and reasons.
+
+use std::fmt::Write as _;
+
+use super::{
+    Buffer, BufferId, Fill, Halo, LayoutKind, Operand, Plan, Pointwise, PointwiseOp, Task, TaskKind,
+};
+use crate::kernels::step::Base;
+
+/// Prints a plan, one line a task, then the memory it takes.
+pub fn print(plan: &Plan) -> String {
+    let mut text = format!("plan {}\n", plan.graph.name);
+    for (title, tasks) in [("prepare", &plan.prepare), ("run", &plan.run)] {
+        if !tasks.is_empty() {
+            let _ = writeln!(text, "{title}:");
+        }
+        for task in tasks {
+            print_task(&mut text, plan, task);
+        }
+    }
+    let bytes = |label: &str, n: u64| format!("{label} {n} bytes");
+    let memory = [
+        bytes("constants", plan.consts.len() as u64),
+        bytes("packed weights", plan.packed_bytes),
+        bytes("arena", plan.arena_bytes),
+    ];
+    let _ = writeln!(text, "memory: {}", memory.join(", "));
+    text
+}
+
+fn print_task(text: &mut String, plan: &Plan, task: &Task) {
+    let out = buffer(plan, task.out);
+    let _ = writeln!(text, "  {}: {out} = {} {}", task.name, task.kind.word(), details(plan, &task.kind));
+    let _ = writeln!(text, "      # {}", task.reason);
+}
+
+/// `b3 arena+4096 blocked [1, 64, 56, 56] halo 1 of zeros`
+fn buffer(plan: &Plan, id: BufferId) -> String {
+    let Buffer { dims: [lead, c, h, w], layout, base, offset, .. } = plan.buffer(id);
+    let base = match base {
+        Base::Consts => "consts".to_owned(),
+        Base::Packed => "packed".to_owned(),
+        Base::Arena => "arena".to_owned(),
+        Base::Input(i) => format!("input{i}"),
+        Base::Output(i) => format!("output{i}"),
+        Base::Param(i) => format!("param{i}"),
+    };
+    let kind = match layout.kind {
+        LayoutKind::Planar => "planar",
+        LayoutKind::Blocked => "blocked",
+    };
+    let halo = halo(layout.halo);
+    format!("b{}<{base}+{offset} {kind} [{lead}, {c}, {h}, {w}]{halo}>", id.0)
+}
+
+fn halo(halo: Halo) -> String {
+    if halo.is_none() {
+        return String::new();
+    }
+    let Halo { top, bottom, left, right, fill } = halo;
+    format!(" halo {top},{bottom},{left},{right} of {}", fill.words())
+}
+
+fn details(plan: &Plan, kind: &TaskKind) -> String {
+    let b = |id: &BufferId| format!("b{}", id.0);
+    let bias = |id: &Option<BufferId>| id.as_ref().map_or(String::new(), |id| format!(" bias {}", b(id)));
+    match kind {
+        TaskKind::Contract(t) => {
+            let [rows, columns] = t.phase;
+            let phase = if rows.step == 1 && columns.step == 1 {
+                String::new()
+            } else {
+                format!(" phase {}+{}i,{}+{}j", rows.start, rows.step, columns.start, columns.step)
+            };
+            let groups = if t.groups == 1 { String::new() } else { format!(" groups {}", t.groups) };
+            format!(
+                "{} * {}{}{groups} taps {} stride {},{}{phase} tile {}x{}{}",
+                b(&t.x),
+                b(&t.w),
+                bias(&t.bias),
+                t.taps.len(),
+                t.stride[0],
+                t.stride[1],
+                t.pixels,
+                t.vectors,
+                epilogue(&t.epilogue.expr)
+            )
+        }
+        TaskKind::PlanarConv(t) => format!(
+            "{} * {}{} groups {} taps {} stride {},{}{}",
+            b(&t.x),
+            b(&t.w),
+            bias(&t.bias),
+            t.groups,
+            t.taps.len(),
+            t.stride[0],
+            t.stride[1],
+            epilogue(&t.epilogue.expr)
+        ),
+        TaskKind::Depthwise(t) => format!(
+            "{} * {}{} taps {}{} stride {},{}{}",
+            b(&t.x),
+            b(&t.w),
+            bias(&t.bias),
+            t.taps.len(),
+            if t.shared { " shared" } else { "" },
+            t.stride[0],
+            t.stride[1],
+            epilogue(&t.epilogue.expr)
+        ),
+        TaskKind::Pool(t) => format!(
+            "{:?} {} taps {} stride {},{}{}",
+            t.kind,
+            b(&t.x),
+            t.taps.len(),
+            t.stride[0],
+            t.stride[1],
+            epilogue(&t.epilogue.expr)
+        ),
+        TaskKind::Pointwise(t) => expression(t),
+        TaskKind::Reduce(t) => format!("{:?} {} axes {:?}", t.kind, b(&t.x), t.axes),
+        TaskKind::Softmax(t) => format!("{} as [{}, {}, {}]", b(&t.x), t.outer, t.n, t.inner),
+        TaskKind::Resize(t) => format!("{} {:?}", b(&t.x), t.resize),
+        TaskKind::Copy(t) => {
+            format!("{} dims {:?} from {:?} to {:?}", b(&t.x), t.dims, t.x_strides, t.out_strides)
+        }
+        TaskKind::Convert { x } => b(x),
+        TaskKind::FillHalo(fill) => match fill {
+            Fill::Constant(bits) => format!("of {}", f32::from_bits(*bits)),
+            fill => format!("of {}", fill.words()),
+        },
+        TaskKind::PackPanels(t) => {
+            let from = plan.buffer(t.w).base;
+            format!(
+                "{} ({from:?}) block {} vectors {} taps {}",
+                b(&t.w),
+                t.block,
+                t.vectors,
+                t.tap_index.len()
+            )
+        }
+    }
+}
+
+fn epilogue(expr: &Option<Pointwise>) -> String {
+    expr.as_ref().map_or(String::new(), |expr| format!(" then {}", expression(expr)))
+}
+
+/// The expression as nested calls; a value used twice is printed twice.
+fn expression(expr: &Pointwise) -> String {
+    let mut printed: Vec<String> = Vec::new();
+    for op in &expr.ops {
+        let at = |i: &u32| printed.get(*i as usize).map_or("?", String::as_str);
+        let one = match op {
+            PointwiseOp::Operand(i) => match expr.inputs.get(*i as usize) {
+                Some(Operand::Buffer(id)) => format!("b{}", id.0),
+                Some(Operand::Sum) => "sum".to_owned(),
+                None => "?".to_owned(),
+            },
+            PointwiseOp::Scalar(x) => format!("{x}"),
+            PointwiseOp::Unary(op, x) => format!("{op:?}({})", at(x)),
+            PointwiseOp::Binary(op, x, y) => format!("{op:?}({}, {})", at(x), at(y)),
+            PointwiseOp::Prelu(x, slope) => format!("Prelu({}, {})", at(x), at(slope)),
+        };
+        // Long expressions are named by their first use only.
+        printed.push(if one.len() > 400 { format!("…{} characters…", one.len()) } else { one });
+    }
+    printed.pop().unwrap_or_default()
+}

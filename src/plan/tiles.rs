@@ -1,0 +1,71 @@
+//! Sizes of register tiles.
+
+/// How many pixels fit beside `vectors` in 16 registers: accumulators, weights and one broadcast.
+/// A single pixel takes its weights from memory and needs no registers for them.
+pub(crate) fn most_pixels(vectors: u32) -> u32 {
+    match vectors {
+        0 | 1 => 12,
+        2 => 6,
+        3 => 4,
+        4 => 2,
+        _ => 1,
+    }
+}
+
+/// Cuts a row of `width` pixels into tiles of at most `most`: `(pixels, tiles)`, as even as can be,
+/// so that no tile is too narrow to hide the latency of FMA: 56 by 6 is 6·6 + 4·5.
+pub(crate) fn split_row(width: u64, most: u32) -> Vec<(u32, u64)> {
+    let tiles = width.div_ceil(u64::from(most));
+    if tiles == 0 {
+        return Vec::new();
+    }
+    let (narrow, wide_tiles) = ((width / tiles) as u32, width % tiles);
+    let mut parts = Vec::new();
+    if wide_tiles > 0 {
+        parts.push((narrow + 1, wide_tiles));
+    }
+    if tiles > wide_tiles {
+        parts.push((narrow, tiles - wide_tiles));
+    }
+    parts
+}
+
+/// Vectors of a tile for a number of output blocks: 2 leaves room for 6 pixels, 3 for 4; a single pixel
+/// wants as many independent sums as hide the latency of FMA.
+pub(crate) fn tile_vectors(blocks: u64, one_pixel: bool) -> u32 {
+    if one_pixel {
+        return blocks.clamp(1, 8) as u32;
+    }
+    match blocks {
+        0..=3 => blocks.max(1) as u32,
+        n if n % 2 == 0 => 2,
+        n if n % 3 == 0 => 3,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_covered_exactly_by_even_tiles() {
+        assert_eq!(split_row(56, 6), [(6, 6), (5, 4)]);
+        for width in 0..200 {
+            for most in 1..13 {
+                let parts = split_row(width, most);
+                assert_eq!(parts.iter().map(|&(p, n)| u64::from(p) * n).sum::<u64>(), width);
+                assert!(parts.iter().all(|&(p, n)| (1..=most).contains(&p) && n > 0));
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_fit_sixteen_registers() {
+        for vectors in 1..=8 {
+            let pixels = most_pixels(vectors);
+            let weights = if pixels > 1 { vectors } else { 0 };
+            assert!(pixels * vectors + weights + 1 <= 16);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Checks the plan's invariants, all of them, and says where each is broken.
+
+use super::{Buffer, BufferId, Plan, Task};
+use crate::kernels::step::Base;
+
+/// Every invariant of [`super`] that does not hold. None is a user's mistake.
+pub fn verify(plan: &Plan) -> Vec<String> {
+    let mut problems = Vec::new();
+    bounds(plan, &mut problems);
+    order(plan, &mut problems);
+    lifetimes(plan, &mut problems);
+    problems
+}
+
+/// The bytes of a base that a buffer takes.
+fn bytes(buffer: &Buffer) -> std::ops::Range<u64> {
+    buffer.offset..buffer.offset + buffer.bytes()
+}
+
+/// Buffers lie within their base and start where they may.
+fn bounds(plan: &Plan, problems: &mut Vec<String>) {
+    for (i, buffer) in plan.buffers.iter().enumerate() {
+        let limit = match buffer.base {
+            Base::Arena => plan.arena_bytes,
+            Base::Packed => plan.packed_bytes,
+            Base::Consts => plan.consts.len() as u64,
+            // The caller's memory: whole tensors from the start.
+            Base::Input(_) | Base::Output(_) | Base::Param(_) => {
+                if buffer.offset != 0 || !buffer.layout.halo.is_none() {
+                    problems.push(format!("b{i} takes only a part of the caller's memory"));
+                }
+                continue;
+            }
+        };
+        if bytes(buffer).end > limit {
+            problems.push(format!("b{i} ends at {} of {limit} bytes", bytes(buffer).end));
+        }
+    }
+}
+
+/// What a task may read and write, and that it was written before.
+fn order(plan: &Plan, problems: &mut Vec<String>) {
+    let mut written = vec![false; plan.buffers.len()];
+    for (prepare, tasks) in [(true, &plan.prepare), (false, &plan.run)] {
+        for task in tasks {
+            let mut reads = task.kind.reads();
+            if matches!(task.kind, super::TaskKind::FillHalo(_)) {
+                reads.push(task.out);
+            }
+            for id in reads {
+                let base = plan.buffer(id).base;
+                let given = matches!(base, Base::Consts | Base::Param(_))
+                    || !prepare && matches!(base, Base::Input(_));
+                let early = prepare && !matches!(base, Base::Consts | Base::Param(_) | Base::Packed);
+                if early {
+                    problems.push(format!(
+                        "`{}` prepares from b{}, which is known only in a run",
+                        task.name, id.0
+                    ));
+                } else if !given && !made_before(plan, &written, id) {
+                    problems.push(format!("`{}` reads b{} before it is written", task.name, id.0));
+                }
+            }
+            let base = plan.buffer(task.out).base;
+            let own =
+                if prepare { base == Base::Packed } else { matches!(base, Base::Arena | Base::Output(_)) };
+            if !own {
+                problems.push(format!("`{}` writes b{} in {base:?}", task.name, task.out.0));
+            }
+            written[task.out.0 as usize] = true;
+        }
+    }
+}
+
+/// Whether a buffer, or one that it is another view of, was written.
+fn made_before(plan: &Plan, written: &[bool], id: BufferId) -> bool {
+    let this = plan.buffer(id);
+    plan.buffers.iter().zip(written).any(|(other, done)| {
+        *done
+            && other.base == this.base
+            && bytes(other).start <= bytes(this).start
+            && bytes(this).end <= bytes(other).end
+    })
+}
+
+/// From the first write to the last read of a buffer, nobody else writes into its bytes.
+fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
+    let touches = |task: &Task, id: BufferId| task.out == id || task.kind.reads().contains(&id);
+    for (i, buffer) in plan.buffers.iter().enumerate() {
+        let id = BufferId(i as u32);
+        if buffer.base != Base::Arena {
+            continue;
+        }
+        let first = plan.run.iter().position(|t| t.out == id);
+        let last = plan.run.iter().rposition(|t| touches(t, id));
+        let (Some(first), Some(last)) = (first, last) else { continue };
+        for task in &plan.run[first..=last] {
+            let other = plan.buffer(task.out);
+            let apart = bytes(other).end <= buffer.offset || bytes(buffer).end <= other.offset;
+            if task.out != id && other.base == Base::Arena && !apart && !same_storage(plan, task, id) {
+                problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
+            }
+        }
+    }
+}
+
+/// Whether a task writes a buffer in place of one that it reads last.
+fn same_storage(plan: &Plan, task: &Task, id: BufferId) -> bool {
+    let reads = task.kind.reads();
+    reads.contains(&id) && bytes(plan.buffer(task.out)) == bytes(plan.buffer(id))
+}

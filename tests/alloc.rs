@@ -1,0 +1,142 @@
+//! What programs do to memory: runs allocate nothing, dropped programs leave nothing.
+//!
+//! A binary of its own, for it counts the allocations of the whole process.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use convc::code::{Backend, Target, assemble};
+use convc::kernels::ir::{Arg, Inst, Kernel, Operand, Ptr, Spills, Stmt, VecBinary, Vreg};
+use convc::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
+use convc::runtime::{Loaded, Place, RunError};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: as the caller's.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The tests of this file run one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// `packed = param + param`, `output = arena = input + packed`, 8 numbers at a time.
+fn program() -> Lowered {
+    const BYTES: u64 = 4096;
+    let at = |ptr| convc::kernels::ir::Addr { ptr: Ptr(ptr), offset: 0 };
+    let (a, sum) = (Vreg(0), Vreg(1));
+    let add = Kernel {
+        name: "add".to_owned(),
+        args: vec![Arg::Ptr(Ptr(0)), Arg::Ptr(Ptr(1)), Arg::Ptr(Ptr(2))],
+        vregs: 2,
+        ptrs: 3,
+        body: vec![
+            Stmt::Inst(Inst::Load { dst: a, addr: at(0) }),
+            Stmt::Inst(Inst::Binary { op: VecBinary::Add, dst: sum, a, b: Operand::Mem(at(1)) }),
+            Stmt::Inst(Inst::Store { addr: at(2), src: sum }),
+        ],
+        spills: Spills::Allowed,
+    };
+    let step = |name: &str, bases: [Base; 3]| Step {
+        name: name.to_owned(),
+        nests: vec![Nest {
+            dims: vec![BYTES / 32],
+            calls: vec![Call {
+                kernel: KernelId(0),
+                args: bases
+                    .map(|base| CallArg::Ptr { base, offset: 0, strides: vec![32], tables: Vec::new() })
+                    .into(),
+            }],
+        }],
+    };
+    Lowered {
+        kernels: vec![add],
+        prepare: vec![step("double", [Base::Param(0), Base::Param(0), Base::Packed])],
+        run: vec![
+            step("add", [Base::Input(0), Base::Packed, Base::Arena]),
+            step("copy", [Base::Arena, Base::Consts, Base::Output(0)]),
+        ],
+        consts: vec![0; BYTES as usize],
+        packed_bytes: BYTES,
+        arena_bytes: BYTES,
+        input_bytes: vec![BYTES],
+        output_bytes: vec![BYTES],
+        param_bytes: vec![BYTES],
+    }
+}
+
+fn load() -> Loaded {
+    let code = assemble(&program(), &Target::host(), Backend::Cranelift).expect("assembles");
+    Loaded::load(&code).expect("loads")
+}
+
+#[test]
+fn runs_allocate_nothing() {
+    let _alone = ALONE.lock();
+    let loaded = load();
+    let (param, input, mut output) = ([0.5; 1024], [2.0; 1024], [0.0; 1024]);
+    let packed = loaded.prepare(&[&param]).expect("prepares");
+    let mut scratch = loaded.scratch().expect("memory");
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..100 {
+        loaded.run(&packed, &[&param], &mut scratch, &[&input], &mut [&mut output]).expect("runs");
+    }
+    let wrong = loaded.run(&packed, &[&param], &mut scratch, &[&input[1..]], &mut [&mut output]);
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    assert_eq!(after - before, 0, "allocations in 101 runs");
+    assert_eq!(output, [3.0; 1024]);
+    assert_eq!(wrong, Err(RunError::Length { place: Place::Input, index: 0, bytes: 4092, expected: 4096 }));
+}
+
+/// Bytes of this process's memory that are executable. Fails where some is writable, too.
+#[cfg(target_os = "linux")]
+fn executable_bytes() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+    let mut bytes = 0;
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (Some(range), Some(permissions)) = (fields.next(), fields.next()) else { continue };
+        assert!(!permissions.contains("wx"), "writable and executable: {line}");
+        if permissions.contains('x') {
+            let (start, end) = range.split_once('-').expect("a range");
+            let number = |text| u64::from_str_radix(text, 16).expect("hexadecimal");
+            bytes += number(end) - number(start);
+        }
+    }
+    bytes
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn dropped_programs_are_unmapped() {
+    let _alone = ALONE.lock();
+    let code = assemble(&program(), &Target::host(), Backend::Cranelift).expect("assembles");
+    let before = executable_bytes();
+    let one = Loaded::load(&code).expect("loads");
+    let bytes = executable_bytes() - before;
+    assert!(bytes >= 4096, "{bytes} bytes for a program");
+    drop(one);
+    for _ in 0..1000 {
+        drop(Loaded::load(&code).expect("loads"));
+    }
+    assert_eq!(executable_bytes(), before);
+    let held: Vec<_> = (0..10).map(|_| Loaded::load(&code).expect("loads")).collect();
+    assert_eq!(executable_bytes(), before + 10 * bytes);
+    drop(held);
+    assert_eq!(executable_bytes(), before);
+}

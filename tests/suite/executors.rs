@@ -1,0 +1,109 @@
+//! Every way to run a graph, behind one function, and what they are held to.
+
+use convc::code::Backend;
+use convc::graph::Graph;
+use convc::graph::eval::evaluate;
+use convc::kernels::interpret::{self, FmaRounding, Memory};
+use convc::kernels::step::Base;
+use convc::kernels::verify;
+use convc::pipeline;
+use convc::runtime::Loaded;
+use convc::target::{Isa, Target};
+use convc::tensor::{Tensor, TensorView};
+
+/// A way to run a graph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Executor {
+    /// The reference.
+    Evaluator,
+    /// Vector IR, interpreted.
+    Interpreter,
+    /// Machine code of an emitter.
+    Compiled(Backend),
+}
+
+impl Executor {
+    /// All that this machine can run.
+    pub fn all() -> Vec<Executor> {
+        let mut all =
+            vec![Executor::Evaluator, Executor::Interpreter, Executor::Compiled(Backend::Cranelift)];
+        if matches!(Target::host().isa, Isa::X64 { avx2_fma: true }) {
+            all.push(Executor::Compiled(Backend::X64));
+        } else {
+            eprintln!("skipped: this machine has no AVX2 and FMA for the x64 emitter");
+        }
+        all
+    }
+
+    /// The outputs of one sample.
+    pub fn run(self, graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor]) -> Vec<Tensor> {
+        if self == Executor::Evaluator {
+            return evaluate(graph, inputs, params).expect("the evaluator runs");
+        }
+        let optimised = pipeline::optimise(graph);
+        let target = Target::host();
+        let plan = pipeline::plan(&optimised, &target).expect("the graph has a plan");
+        assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
+        let lowered = pipeline::lower(&plan).expect("the plan is lowered");
+        let problems: Vec<String> = verify::verify(&lowered).iter().map(ToString::to_string).collect();
+        assert_eq!(problems, Vec::<String>::new(), "\n{}", convc::plan::print(&plan));
+        let shapes: Vec<Vec<usize>> = graph
+            .outputs
+            .iter()
+            .map(|o| graph.ty(o.value).dims.iter().map(|&d| d as usize).collect())
+            .collect();
+        let results: Vec<Vec<f32>> = match self {
+            Executor::Compiled(backend) => {
+                let code = pipeline::assemble(&lowered, &target, backend).expect("the code is assembled");
+                let loaded = Loaded::load(&code).expect("the code is loaded");
+                let params: Vec<&[f32]> = params.iter().map(Tensor::data).collect();
+                let packed = loaded.prepare(&params).expect("weights are packed");
+                let mut scratch = loaded.scratch().expect("there is memory");
+                let inputs: Vec<&[f32]> = inputs.iter().map(TensorView::data).collect();
+                let mut results: Vec<Vec<f32>> =
+                    shapes.iter().map(|s| vec![f32::NAN; s.iter().product()]).collect();
+                let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+                loaded.run(&packed, &params, &mut scratch, &inputs, &mut outputs).expect("the code runs");
+                results
+            }
+            _ => {
+                let rounding = FmaRounding::Once;
+                let mut memory = Memory::new(&lowered).expect("there is memory");
+                for (i, param) in params.iter().enumerate() {
+                    memory.write(&lowered, Base::Param(i as u32), param.data()).expect("a parameter fits");
+                }
+                for (i, input) in inputs.iter().enumerate() {
+                    memory.write(&lowered, Base::Input(i as u32), input.data()).expect("an input fits");
+                }
+                interpret::run_prepare(&lowered, &mut memory, rounding).expect("prepare steps run");
+                interpret::run(&lowered, &mut memory, rounding).expect("run steps run");
+                (0..shapes.len()).map(|i| memory.read(&lowered, Base::Output(i as u32))).collect()
+            }
+        };
+        shapes
+            .iter()
+            .zip(results)
+            .map(|(shape, data)| Tensor::new(shape, data).expect("lengths agree"))
+            .collect()
+    }
+}
+
+/// Holds all executors to the evaluator, within `tolerance` absolute plus relative.
+pub fn agree(graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolerance: f32) {
+    let expected = Executor::Evaluator.run(graph, inputs, params);
+    for executor in Executor::all().into_iter().skip(1) {
+        let found = executor.run(graph, inputs, params);
+        for (output, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found.shape(), expected.shape());
+            for (i, (&f, &e)) in found.data().iter().zip(expected.data()).enumerate() {
+                let close =
+                    (f - e).abs() <= tolerance * (1.0 + e.abs()) || f == e || f.is_nan() && e.is_nan();
+                assert!(
+                    close,
+                    "{executor:?}: output {output}, element {i}: {f} is not {e}\n{}",
+                    convc::graph::print::print(graph)
+                );
+            }
+        }
+    }
+}
