@@ -208,7 +208,7 @@ fn dense_operands_make_one_run() {
         },
     );
     // Four vectors, one vector and the last two lanes, each two loads, a sum and a store; 6 steps.
-    assert_eq!(bed.instructions, 4 * (4 + 1 + 1) + 6);
+    assert_eq!(bed.statements(), 4 * (4 + 1 + 1) + 6);
 }
 
 #[test]
