@@ -44,7 +44,14 @@ impl Opened {
             Err(other) => return Err(other.into()),
         };
         let signature = model.signature(asked);
-        pick(&signature, asked, path)?;
+        if let Err(ambiguous) = pick(&signature, asked, path) {
+            // Two models of one name, for instance, are the text's mistake and not the command's.
+            let found = findings(path, None, &[])?;
+            return Err(match found.diagnostics.iter().any(Diagnostic::is_error) {
+                true => Failure::Model(Box::new(found.into_report())),
+                false => ambiguous,
+            });
+        }
         let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
         let opened = Opened { model, signature, folder, inputs, said: RefCell::default() };
@@ -202,6 +209,11 @@ impl Compiled {
     /// The graph as it was checked.
     pub(super) fn graph(&self) -> &Graph {
         self.program.graph()
+    }
+
+    /// Whether an output has a batch axis in front.
+    pub(super) fn output_batched(&self, output: usize) -> Option<bool> {
+        self.program.outputs().get(output).map(|port| port.batched)
     }
 
     /// Names of classes; none where the model names no file of them.

@@ -207,7 +207,7 @@ fn destinations(
     let from_picture = !matches!(file.extension().and_then(|e| e.to_str()), Some("npy" | "npz"));
     let outputs = &compiled.graph().outputs;
     let one = |(i, tensor): (usize, &crate::tensor::Tensor)| {
-        let drawable = apply::one_sample(tensor.view()).is_ok_and(|dims| dims.len() >= 2);
+        let drawable = apply::one_sample(tensor.view(), compiled.output_batched(i).unwrap_or(false)).is_ok();
         let name = match outputs.as_slice() {
             [_] => stem.to_string(),
             several => format!("{stem}.{}", several.get(i).map_or("", |o| o.name.as_str())),
