@@ -211,6 +211,27 @@ impl Compiled {
         self.program.graph()
     }
 
+    /// Checks that the outputs of a batch fit into what the limit leaves beside the program.
+    pub(super) fn check_batch(&self, samples: u64, memory: u64) -> Result<(), Failure> {
+        let bytes_of = |port: &crate::model::Port| {
+            let n = if port.batched { samples } else { 1 };
+            port.dims.iter().fold(n.saturating_mul(4), |n, &d| n.saturating_mul(d as u64))
+        };
+        let outputs: u64 = self.program.outputs().iter().map(bytes_of).fold(0, u64::saturating_add);
+        let needed = outputs.saturating_add(self.memory());
+        if needed <= memory {
+            return Ok(());
+        }
+        Err(Failure::data(format!(
+            "{} of memory are needed, {} of them for the outputs of {}; the limit leaves {}",
+            bytes(needed),
+            bytes(outputs),
+            plural(samples as usize, "sample"),
+            bytes(memory)
+        ))
+        .help("--memory SIZE raises the limit"))
+    }
+
     /// Whether an output has a batch axis in front.
     pub(super) fn output_batched(&self, output: usize) -> Option<bool> {
         self.program.outputs().get(output).map(|port| port.batched)

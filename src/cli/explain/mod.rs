@@ -2,6 +2,7 @@
 
 mod cost;
 mod formula;
+mod seen;
 mod table;
 
 use std::path::PathBuf;
@@ -13,8 +14,10 @@ use super::failure::{Failure, Outcome};
 use super::models::Opened;
 use super::report::{bytes, grouped, short};
 use super::values::{self, Sizes};
+use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
 use cost::Cost;
+use seen::Seen;
 use table::{Row, WIDTH, lay_out, wrap};
 
 const EXAMPLES: &str = "\
@@ -66,6 +69,7 @@ struct Layer<'a> {
     node: &'a Node,
     operation: String,
     cost: Cost,
+    seen: Seen,
     formulas: Vec<String>,
     remarks: Vec<String>,
 }
@@ -82,12 +86,16 @@ struct Explanation<'a> {
 
 impl<'a> Explanation<'a> {
     fn new(graph: &'a Graph) -> Explanation<'a> {
-        let computed = graph.nodes.iter().filter(|n| !matches!(n.op, Op::Input(_) | Op::Const(_) | Op::Param(_)));
-        let layers: Vec<Layer<'_>> = computed
-            .map(|node| Layer {
+        let fields = first_fields(graph);
+        let computed = |node: &Node| !matches!(node.op, Op::Input(_) | Op::Const(_) | Op::Param(_));
+        let layers: Vec<Layer<'_>> = graph
+            .values()
+            .filter(|(_, node)| computed(node))
+            .map(|(value, node)| Layer {
                 node,
                 operation: formula::describe(&node.op),
                 cost: cost::cost(graph, node),
+                seen: Seen::new(fields.get(value.index()).and_then(Option::as_ref)),
                 formulas: formula::formulas(graph, node),
                 remarks: formula::remarks(graph, node),
             })
@@ -122,7 +130,7 @@ impl<'a> Explanation<'a> {
         }
         console.line(format_args!(""))?;
         let rows: Vec<Row> = self.layers.iter().map(Layer::row).collect();
-        let header = ["layer", "output", "parameters", "multiply-adds", "memory"];
+        let header = ["layer", "output", "parameters", "mul-adds", "field", "stride", "start", "memory"];
         let mut lines = lay_out(&header, &rows).into_iter();
         if let Some(header) = lines.next() {
             console.heading(&header)?;
@@ -175,6 +183,17 @@ impl<'a> Explanation<'a> {
     }
 }
 
+/// Each value's field in the first of the inputs that it depends on.
+fn first_fields(graph: &Graph) -> Vec<Option<Field>> {
+    let mut first: Vec<Option<Field>> = vec![None; graph.nodes.len()];
+    for input in &graph.inputs {
+        for (slot, field) in first.iter_mut().zip(field::fields(graph, input)) {
+            *slot = slot.or(field);
+        }
+    }
+    first
+}
+
 /// A JSON number: exact up to 64 bits, rounded past that.
 fn number(n: u128) -> Value {
     u64::try_from(n).map_or_else(|_| json!(n as f64), |n| json!(n))
@@ -189,6 +208,7 @@ impl Layer<'_> {
             below.push(self.operation.clone());
         }
         below.extend(self.formulas.iter().cloned());
+        below.extend(self.seen.remark.iter().map(|r| format!("field: {r}")));
         below.extend(self.remarks.iter().map(|r| format!("note: {r}")));
         Row {
             cells: vec![
@@ -196,6 +216,9 @@ impl Layer<'_> {
                 self.node.ty.to_string(),
                 count(self.cost.parameters),
                 adds,
+                self.seen.size.clone(),
+                self.seen.stride.clone(),
+                self.seen.start.clone(),
                 bytes(self.cost.bytes),
             ],
             below,
@@ -211,6 +234,7 @@ impl Layer<'_> {
             "notes": self.remarks,
             "parameters": self.cost.parameters,
             "multiply_adds": number(self.cost.multiply_adds),
+            "field": self.seen.json,
             "memory_bytes": self.cost.bytes,
         })
     }

@@ -49,6 +49,7 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
     let compiled = model.compile(&options, console)?;
     say_seeded(&compiled, args, console);
     console.status(compiled.describe());
+    compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
     console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory())));
 

@@ -141,7 +141,9 @@ impl Mapper<'_> {
         let given = [Named { name: None, file: file.to_path_buf() }];
         let inputs = apply::read(args, model, &given, &mut bound, self.memory, console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
+        let left = self.memory.saturating_sub(inputs.bytes());
         let compiled = self.program(&bound.sizes(), &inputs, console)?;
+        compiled.check_batch(inputs.samples(model.inputs()), left)?;
         let results = apply::run(compiled, &inputs)?;
         let read = apply::files_read(args, model, compiled.graph(), &inputs);
         let destinations = destinations(out, file, unique, compiled, &results);
