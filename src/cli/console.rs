@@ -33,7 +33,6 @@ pub(super) struct Console {
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 
 impl Console {
@@ -79,11 +78,6 @@ impl Console {
     /// Says on stderr what was done that could surprise.
     pub(super) fn note(&self, text: impl fmt::Display) {
         self.stderr(&format!("{CYAN}note{CYAN:#}: {text}\n"));
-    }
-
-    /// Says on stderr that something is probably not meant.
-    pub(super) fn warn(&self, text: impl fmt::Display) {
-        self.stderr(&format!("{YELLOW}warning{YELLOW:#}: {text}\n"));
     }
 
     /// Says on stderr what is wrong.

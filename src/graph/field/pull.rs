@@ -78,7 +78,9 @@ pub(super) fn is_global(graph: &Graph, node: &Node, arg: Value) -> bool {
         }
         Op::Transpose { perm } => {
             let tail = [rank.wrapping_sub(2), rank.wrapping_sub(1)];
-            rank >= 3 && h * w > 1 && perm.get(rank - 2..).is_none_or(|t| t != tail && t != [tail[1], tail[0]])
+            rank >= 3
+                && h * w > 1
+                && perm.get(rank - 2..).is_none_or(|t| t != tail && t != [tail[1], tail[0]])
         }
         _ => false,
     }
@@ -110,7 +112,14 @@ pub(super) fn is_swap(op: &Op) -> bool {
 }
 
 /// One axis of a local operation: what is needed of the `n` positions of an argument.
-fn along(graph: &Graph, node: &Node, position: usize, axis: usize, wanted: Interval, n: i64) -> Option<Interval> {
+fn along(
+    graph: &Graph,
+    node: &Node,
+    position: usize,
+    axis: usize,
+    wanted: Interval,
+    n: i64,
+) -> Option<Interval> {
     let whole = Interval { first: 0, last: n - 1 };
     match &node.op {
         Op::Conv(conv) => bordered(windowed(&conv.window, axis, wanted), conv.border, n),

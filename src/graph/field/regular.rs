@@ -51,10 +51,8 @@ fn union(a: Reach, b: Reach) -> Reach {
 
 /// Both at once, where they move alike.
 fn hull(a: Extent, b: Extent) -> Option<Extent> {
-    let (
-        Extent::Regular { size: n, stride, start: x },
-        Extent::Regular { size: m, stride: other, start: y },
-    ) = (a, b)
+    let (Extent::Regular { size: n, stride, start: x }, Extent::Regular { size: m, stride: other, start: y }) =
+        (a, b)
     else {
         return None;
     };
