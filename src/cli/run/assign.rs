@@ -33,6 +33,12 @@ impl Inputs {
         self.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum()
     }
 
+    /// How many samples the batch has.
+    pub(super) fn samples(&self, declared: &[Declared]) -> u64 {
+        let batched = declared.iter().zip(&self.ready).find(|(d, _)| d.batched);
+        batched.and_then(|(_, r)| r.tensor.shape().first()).map_or(1, |&n| n as u64)
+    }
+
     /// Tells the checker their axes.
     pub(super) fn declare(&self, declared: &[Declared], options: Options) -> Options {
         declared.iter().zip(&self.ready).fold(options, |options, (input, ready)| {

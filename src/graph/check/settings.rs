@@ -38,6 +38,8 @@ pub(super) struct Settings {
     /// The whole layer: for what concerns no setting that was given.
     pub span: Span,
     entries: Vec<Entry>,
+    /// A name of a setting was wrong: what seems to be missing was probably meant by it.
+    misnamed: bool,
 }
 
 /// A getter for each kind: the default where a setting was not given, `None` where it is not known.
@@ -65,6 +67,11 @@ impl Settings {
 
     fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.name == name)
+    }
+
+    /// Whether a setting may be missing because its name was misspelt.
+    pub fn misnamed(&self) -> bool {
+        self.misnamed
     }
 
     /// Whether a setting was given, well or not.
@@ -110,7 +117,7 @@ impl<'a> Checker<'a> {
         skip: usize,
         span: Span,
     ) -> Settings {
-        let mut settings = Settings { span, entries: Vec::new() };
+        let mut settings = Settings { span, entries: Vec::new(), misnamed: false };
         let mut place = 0;
         for arg in call.map(|c| c.args.as_slice()).unwrap_or_default().iter().skip(skip) {
             let def = match &arg.name {
@@ -121,6 +128,7 @@ impl<'a> Checker<'a> {
                 }
             };
             let Some(def) = def else {
+                settings.misnamed |= arg.name.is_some();
                 self.unknown_setting(owner, table, positional, arg);
                 continue;
             };
@@ -138,6 +146,10 @@ impl<'a> Checker<'a> {
             if settings.given(def.name) {
                 continue;
             }
+            settings.entries.push(Entry { name: def.name, span, setting: None });
+            if settings.misnamed {
+                continue;
+            }
             let text = format!("`{owner}` needs `{}`", def.name);
             let diagnostic = Diagnostic::error(Code::MissingSetting, span, text);
             let example = match def.kind {
@@ -147,7 +159,6 @@ impl<'a> Checker<'a> {
                 _ => format!("`{owner}({}=3)`", def.name),
             };
             self.report(diagnostic.note(format!("`{}` is {}", def.name, def.doc)).help(example));
-            settings.entries.push(Entry { name: def.name, span, setting: None });
         }
         settings
     }

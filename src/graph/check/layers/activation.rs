@@ -45,9 +45,11 @@ impl Checker<'_> {
 
     fn clamp(&mut self, settings: &Settings) -> Option<UnaryOp> {
         if !settings.given("min") && !settings.given("max") {
-            let text = "`clamp` needs `min`, `max` or both";
-            let diagnostic = Diagnostic::error(Code::MissingSetting, settings.span, text);
-            self.report(diagnostic.help("`clamp(0, 1)` or `clamp(min=0)`"));
+            if !settings.misnamed() {
+                let text = "`clamp` needs `min`, `max` or both";
+                let diagnostic = Diagnostic::error(Code::MissingSetting, settings.span, text);
+                self.report(diagnostic.help("`clamp(0, 1)` or `clamp(min=0)`"));
+            }
             return None;
         }
         let lo = settings.number("min", f64::NEG_INFINITY)?;

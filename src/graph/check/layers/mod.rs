@@ -100,6 +100,9 @@ impl<'a> Checker<'a> {
 
     /// Reports a setting that must be given, the table not saying so because another may replace it.
     fn missing(&mut self, at: &Use<'_>, setting: &str, why: &str, help: &str) {
+        if at.settings.misnamed() {
+            return;
+        }
         let text = format!("`{}` needs `{setting}`{why}", at.def.name);
         self.report(Diagnostic::error(Code::MissingSetting, at.settings.span, text).help(help));
     }
