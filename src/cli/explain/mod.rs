@@ -16,6 +16,8 @@ use super::report::{bytes, grouped, short};
 use super::values::{self, Sizes};
 use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
+use crate::pipeline;
+use crate::target::Target;
 use cost::Cost;
 use seen::Seen;
 use table::{Row, WIDTH, lay_out, wrap};
@@ -64,6 +66,12 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     Ok(Outcome::Fine)
 }
 
+const LEGEND: [&str; 3] = [
+    "",
+    "field: rows × columns of the input that one position of the output depends on; stride: how far they",
+    "move from one position to the next; start: where they begin for position 0 (negative: in the padding)",
+];
+
 /// A layer and what is said about it.
 struct Layer<'a> {
     node: &'a Node,
@@ -82,6 +90,8 @@ struct Explanation<'a> {
     multiply_adds: u128,
     /// Elements of all inputs and of all outputs.
     ends: [u64; 2],
+    /// Bytes of scratch memory that the plan for this machine takes.
+    scratch: Option<u64>,
 }
 
 impl<'a> Explanation<'a> {
@@ -104,6 +114,7 @@ impl<'a> Explanation<'a> {
         Explanation {
             graph,
             parameters: cost::all_trained(graph),
+            scratch: pipeline::plan(&pipeline::optimise(graph), &Target::host()).ok().map(|p| p.arena_bytes),
             multiply_adds: layers.iter().map(|l| l.cost.multiply_adds).sum(),
             ends: [
                 graph.inputs.iter().map(|i| graph.ty(i.value).elements()).fold(0, sum),
@@ -146,6 +157,12 @@ impl<'a> Explanation<'a> {
             bytes(self.parameters.saturating_mul(4)),
             short(self.multiply_adds)
         )];
+        let values: u64 = self.layers.iter().map(|l| l.cost.bytes).fold(0, u64::saturating_add);
+        let planned = match self.scratch {
+            Some(scratch) => format!("; as planned for this machine, {} of scratch memory", bytes(scratch)),
+            None => String::new(),
+        };
+        lines.push(format!("memory: {} for every value above{planned}", bytes(values)));
         let dense = self.fully_connected();
         let mut text = format!(
             "a fully connected layer of the same input and output would need {} × {} = {} weights",
@@ -160,6 +177,7 @@ impl<'a> Explanation<'a> {
             true => lines.push(text),
             false => wrap(&text, &mut lines),
         }
+        lines.extend(LEGEND.iter().map(|l| (*l).to_owned()));
         lines
     }
 
@@ -173,6 +191,7 @@ impl<'a> Explanation<'a> {
             "outputs": graph.outputs.iter().map(|o| port(&o.name, o.value)).collect::<Vec<_>>(),
             "layers": self.layers.iter().map(Layer::as_json).collect::<Vec<_>>(),
             "total": { "parameters": self.parameters, "multiply_adds": number(self.multiply_adds) },
+            "scratch_bytes": self.scratch,
             "fully_connected": { "weights": number(self.fully_connected()) },
         })
     }
