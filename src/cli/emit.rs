@@ -8,7 +8,7 @@ use super::models::Opened;
 use super::values::{self, BackendName, Sizes};
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
-use crate::model::Options;
+use crate::model::{Model, Options};
 use crate::pipeline;
 use crate::syntax;
 use crate::target::Target;
@@ -76,11 +76,13 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     if args.stage == Stage::Ast {
-        console.print(format_args!("{}", syntax::dump(model.model().syntax())))?;
+        // What names mean does not matter yet.
+        let model = Model::from_path(&args.model)?;
+        console.print(format_args!("{}", syntax::dump(model.syntax())))?;
         return Ok(Outcome::Fine);
     }
+    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
     let graph = model.graph_with_defaults(sizes, console)?;
     if args.stage == Stage::Graph {

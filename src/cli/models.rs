@@ -44,17 +44,19 @@ impl Opened {
             Err(other) => return Err(other.into()),
         };
         let signature = model.signature(asked);
-        pick(&signature, asked, path)?;
+        if let Err(ambiguous) = pick(&signature, asked, path) {
+            // Two models of one name, for instance, are the text's mistake and not the command's.
+            let found = findings(path, None, &[])?;
+            return Err(match found.diagnostics.iter().any(Diagnostic::is_error) {
+                true => Failure::Model(Box::new(found.into_report())),
+                false => ambiguous,
+            });
+        }
         let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
         let opened = Opened { model, signature, folder, inputs, said: RefCell::default() };
         opened.without_errors(opened.model.check(&opened.options()))?;
         Ok(opened)
-    }
-
-    /// The text, parsed.
-    pub(super) fn model(&self) -> &Model {
-        &self.model
     }
 
     /// The folder that files named in the text are relative to.
@@ -202,6 +204,32 @@ impl Compiled {
     /// The graph as it was checked.
     pub(super) fn graph(&self) -> &Graph {
         self.program.graph()
+    }
+
+    /// Checks that the outputs of a batch fit into what the limit leaves beside the program.
+    pub(super) fn check_batch(&self, samples: u64, memory: u64) -> Result<(), Failure> {
+        let bytes_of = |port: &crate::model::Port| {
+            let n = if port.batched { samples } else { 1 };
+            port.dims.iter().fold(n.saturating_mul(4), |n, &d| n.saturating_mul(d as u64))
+        };
+        let outputs: u64 = self.program.outputs().iter().map(bytes_of).fold(0, u64::saturating_add);
+        let needed = outputs.saturating_add(self.memory());
+        if needed <= memory {
+            return Ok(());
+        }
+        Err(Failure::data(format!(
+            "{} of memory are needed, {} of them for the outputs of {}; the limit leaves {}",
+            bytes(needed),
+            bytes(outputs),
+            plural(samples as usize, "sample"),
+            bytes(memory)
+        ))
+        .help("--memory SIZE raises the limit"))
+    }
+
+    /// Whether an output has a batch axis in front.
+    pub(super) fn output_batched(&self, output: usize) -> Option<bool> {
+        self.program.outputs().get(output).map(|port| port.batched)
     }
 
     /// Names of classes; none where the model names no file of them.

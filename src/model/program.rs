@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Error, Model, Options, Report};
-use crate::diag::Diagnostic;
-use crate::graph::Graph;
+use crate::diag::{Code, Diagnostic};
+use crate::graph::{FileRef, Graph};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
@@ -357,17 +357,26 @@ fn params(
     let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
     let path = match (&options.weights, &graph.weights) {
         (Some(path), _) => path.clone(),
-        (None, Some(file)) => beneath(model, options, &file.path)?,
+        (None, Some(file)) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
         (None, None) => {
             let params = Params::seeded(graph, options.seed).map_err(report)?;
             return Ok((params, !graph.params.is_empty()));
         }
     };
     let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = safe_file::read(&path, limit)?;
+    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
+        (None, Some(file)) => at(model, file, e.into()),
+        _ => e.into(),
+    })?;
     let (params, more) = Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
     warnings.extend(more);
     Ok((params, false))
+}
+
+/// An error about a weight file, said at the statement that names it.
+fn at(model: &Model, file: &FileRef, error: Error) -> Error {
+    let diagnostic = Diagnostic::error(Code::WeightFile, file.span, error.to_string());
+    Error::Model(Report { source: model.source.clone(), diagnostics: vec![diagnostic] })
 }
 
 /// Where a file lies that the text names.

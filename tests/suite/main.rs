@@ -4,8 +4,12 @@ mod check;
 mod convolutions;
 mod elementwise;
 mod executors;
+mod inner_loop;
 mod nets;
+mod pipelines;
 mod recorded;
 mod resampling;
+mod stages;
+mod textbook;
 
 mod syntax;

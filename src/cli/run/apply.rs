@@ -29,6 +29,7 @@ pub(super) struct Results {
 
 /// Reads the inputs, compiles for their sizes, runs once and writes the outputs.
 pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result<Outcome, Failure> {
+    args.output.iter().try_for_each(|out| Kind::of(&out.file).map(drop))?;
     let memory = args.memory();
     let mut bound = Bound::new(args.sizes());
     let inputs = read(args, model, &args.inputs, &mut bound, memory, console)?;
@@ -49,6 +50,7 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
     let compiled = model.compile(&options, console)?;
     say_seeded(&compiled, args, console);
     console.status(compiled.describe());
+    compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
     console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory())));
 
@@ -165,7 +167,8 @@ pub(super) fn write(
         (Kind::Npz, arrays) => atomic::write(path, &read, |out| npz::write(arrays, out)),
         (Kind::Npy, [(_, tensor)]) => atomic::write(path, &read, |out| npy::write(*tensor, out)),
         (Kind::Picture(format), [(name, tensor)]) => {
-            let dims = one_sample(*tensor).map_err(|f| f.about(&shown(path)))?;
+            let batched = destination.outputs.first().and_then(|&i| compiled.output_batched(i));
+            let dims = one_sample(*tensor, batched.unwrap_or(false)).map_err(|f| f.about(&shown(path)))?;
             let view = TensorView::new(&dims, tensor.data()).map_err(|e| Failure::Bug(e.to_string()))?;
             let encoded = picture::encode(view, format, normalize).map_err(|e| {
                 let failure = Failure::data(format!("{}: {e}", shown(path)));
@@ -182,16 +185,24 @@ pub(super) fn write(
     written.map_err(Failure::file)
 }
 
-/// The shape of a picture's tensor without the axes of length 1 before its last three.
-pub(super) fn one_sample(tensor: TensorView<'_>) -> Result<Vec<usize>, Failure> {
-    let dims = tensor.shape();
-    let lead = dims.len().saturating_sub(3);
-    let (before, dims) = dims.split_at(lead);
-    match before.iter().product::<usize>() {
-        1 if dims.len() == 3 || before.is_empty() => Ok(dims.to_vec()),
-        n => Err(Failure::data(format!("the output is a batch of {n}, shape {}", shape(tensor.shape())))
-            .help("an array can hold it: -o out.npy; or map the model over files with --each")),
+/// The axes of the one sample that a picture can show; axes of length 1 before the last three are left
+/// out.
+pub(super) fn one_sample(tensor: TensorView<'_>, batched: bool) -> Result<Vec<usize>, Failure> {
+    let axes = tensor.shape();
+    let (samples, dims) = match (batched, axes) {
+        (true, [n, dims @ ..]) => (*n, dims),
+        (_, dims) => (1, dims),
+    };
+    if samples != 1 {
+        return Err(Failure::data(format!("the output is a batch of {samples}, shape {}", shape(axes)))
+            .help("an array can hold it: -o out.npy; or map the model over files with --each"));
     }
+    let (before, last) = dims.split_at(dims.len().saturating_sub(3));
+    if dims.len() < 2 || before.iter().any(|&n| n != 1) {
+        return Err(Failure::data(format!("the output has the shape {}, which is no picture", shape(dims)))
+            .help("an array can hold it: -o out.npy"));
+    }
+    Ok(last.to_vec())
 }
 
 pub(super) fn milliseconds(time: Duration) -> f64 {

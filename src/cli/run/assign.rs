@@ -33,6 +33,12 @@ impl Inputs {
         self.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum()
     }
 
+    /// How many samples the batch has.
+    pub(super) fn samples(&self, declared: &[Declared]) -> u64 {
+        let batched = declared.iter().zip(&self.ready).find(|(d, _)| d.batched);
+        batched.and_then(|(_, r)| r.tensor.shape().first()).map_or(1, |&n| n as u64)
+    }
+
     /// Tells the checker their axes.
     pub(super) fn declare(&self, declared: &[Declared], options: Options) -> Options {
         declared.iter().zip(&self.ready).fold(options, |options, (input, ready)| {
@@ -52,6 +58,9 @@ impl Inputs {
     }
 }
 
+/// Says the axes of one sample of an input, by its number, for some sizes.
+pub(super) type DimsOf<'a> = dyn Fn(usize, &[(String, u64)]) -> Result<Vec<u64>, Failure> + 'a;
+
 /// How inputs are read where none or not all are given.
 pub(super) struct Reading<'a> {
     /// The model's folder.
@@ -59,7 +68,7 @@ pub(super) struct Reading<'a> {
     pub(super) conversion: Conversion,
     pub(super) seed: u64,
     /// The axes of one sample of an input, by its number, once the sizes are bound.
-    pub(super) dims: &'a dyn Fn(usize, &[(String, u64)]) -> Result<Vec<u64>, Failure>,
+    pub(super) dims: &'a DimsOf<'a>,
 }
 
 /// Reads the inputs that a model declares: from the files given, from those that the model names, or,

@@ -200,6 +200,9 @@ fn bind_array(declared: &Declared, tensor: Tensor, from: &str, bound: &mut Bound
         n if n + 1 == rank && bound.known(&declared.axes[0]) == Some(1) => &has,
         _ => return Err(mismatch(declared, &has, bound)),
     };
+    if tensor.data().is_empty() {
+        return Err(Failure::data(format!("the array has the shape {}, which is empty", shape(&has))));
+    }
     let axes = &declared.axes[rank - sample.len()..];
     let mut trial = bound.clone();
     let fits = axes.iter().zip(sample).all(|(axis, &n)| trial.bind(axis, n as u64, from));
@@ -213,9 +216,6 @@ fn bind_array(declared: &Declared, tensor: Tensor, from: &str, bound: &mut Bound
     }
     if declared.batched {
         let batch = if has.len() > rank { has[0] } else { 1 };
-        if batch == 0 {
-            return Err(Failure::data("the batch is empty"));
-        }
         if batch > 1 {
             notes.push(format!("a batch of {batch}"));
         }

@@ -141,7 +141,9 @@ impl Mapper<'_> {
         let given = [Named { name: None, file: file.to_path_buf() }];
         let inputs = apply::read(args, model, &given, &mut bound, self.memory, console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
+        let left = self.memory.saturating_sub(inputs.bytes());
         let compiled = self.program(&bound.sizes(), &inputs, console)?;
+        compiled.check_batch(inputs.samples(model.inputs()), left)?;
         let results = apply::run(compiled, &inputs)?;
         let read = apply::files_read(args, model, compiled.graph(), &inputs);
         let destinations = destinations(out, file, unique, compiled, &results);
@@ -207,7 +209,7 @@ fn destinations(
     let from_picture = !matches!(file.extension().and_then(|e| e.to_str()), Some("npy" | "npz"));
     let outputs = &compiled.graph().outputs;
     let one = |(i, tensor): (usize, &crate::tensor::Tensor)| {
-        let drawable = apply::one_sample(tensor.view()).is_ok_and(|dims| dims.len() >= 2);
+        let drawable = apply::one_sample(tensor.view(), compiled.output_batched(i).unwrap_or(false)).is_ok();
         let name = match outputs.as_slice() {
             [_] => stem.to_string(),
             several => format!("{stem}.{}", several.get(i).map_or("", |o| o.name.as_str())),
