@@ -332,6 +332,10 @@ impl<'a> Checker<'a> {
                 .all(|((&n, dim), declared)| is_size(declared) || dim.is_none_or(|d| d == n))
             && given.iter().all(|&n| (1..=limits::DIM).contains(&n));
         if fits {
+            let bound = |dim: &Dim, n: u64| dim.is_none_or(|d| d == n);
+            if !shape.dims.iter().zip(given).all(|(dim, &n)| bound(dim, n)) {
+                return false;
+            }
             shape.dims = given.iter().copied().map(Some).collect();
             return true;
         }
