@@ -220,8 +220,8 @@ impl<'a> Checker<'a> {
     fn do_not_fit(&mut self, x: Id, y: Id, a: &Shape, b: &Shape, why: &str, span: Span) {
         let text = format!("{a} and {b} do not go together");
         let diagnostic = Diagnostic::error(Code::Broadcast, span, text).note(why.to_owned());
-        let diagnostic = self.from_where(diagnostic, x);
-        let diagnostic = self.from_where(diagnostic, y);
+        let diagnostic = self.with_source(diagnostic, x);
+        let diagnostic = self.with_source(diagnostic, y);
         // Where the sides differ, the padding of a window may be what is missing.
         let sides = |s: &Shape| s.chw().map(|[_, h, w]| (h, w));
         let diagnostic = match (sides(a), sides(b)) {
@@ -420,7 +420,7 @@ impl<'a> Checker<'a> {
                 let text = format!("{other} and {shape} cannot be joined along axis {axis}");
                 let diagnostic = Diagnostic::error(Code::ConcatShapes, *place, text)
                     .note("all axes but the joined one must be equal");
-                let diagnostic = self.from_where(self.from_where(diagnostic, first), id);
+                let diagnostic = self.with_source(self.with_source(diagnostic, first), id);
                 let wanted = joined.dims.clone();
                 let diagnostic = self.explain_shape(diagnostic, id, &wanted);
                 self.report(diagnostic);

@@ -27,6 +27,7 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
         contexts: Vec::new(),
         budget: Budget::default(),
         names_needed: options.weights_given,
+        declared: Vec::new(),
     };
     checker.collect(file);
     let Some(model) = checker.choose(file) else {
@@ -301,6 +302,7 @@ impl<'a> Checker<'a> {
         if let Some(given) = self.options.inputs.get(name) {
             failed |= !self.given_shape(def, &mut shape, given);
         }
+        let text = declared(def, &shape.dims);
         let index = self.drafts.inputs.len() as u32;
         let file = def.file.as_ref().map(signature::file_ref);
         self.drafts.inputs.push(Input { name: name.clone(), value: Value(0), file });
@@ -316,6 +318,7 @@ impl<'a> Checker<'a> {
         if let Some(node) = self.drafts.nodes.get_mut(id.index()) {
             node.name = unique;
         }
+        self.declared.push((id, text));
         self.scope.names.insert(name.clone(), Binding { thing: Thing::Value(id), span: def.name.span });
         Some(id)
     }
@@ -339,21 +342,11 @@ impl<'a> Checker<'a> {
             shape.dims = given.iter().copied().map(Some).collect();
             return true;
         }
-        let declared: Vec<String> = def
-            .dims
-            .iter()
-            .zip(&shape.dims)
-            .map(|(dim, known)| match (dim, known) {
-                (ast::Dim::Symbol(name, _), _) => name.text.clone(),
-                (_, Some(n)) => n.to_string(),
-                (_, None) => "?".to_owned(),
-            })
-            .collect();
         let text = format!(
-            "the input `{}` is {}, the model declares [{}]",
+            "the input `{}` is {}, the model declares {}",
             def.name.text,
             Shape::plain(given),
-            declared.join(", ")
+            declared(def, &shape.dims)
         );
         self.error(Code::InputShape, def.dims_span, text);
         false
@@ -422,6 +415,17 @@ impl<'a> Checker<'a> {
         let is_it = |binding: &Binding| matches!(binding.thing, Thing::Value(v) if v == id);
         self.scope.names.iter().find(|(_, b)| is_it(b)).map(|(name, _)| name.clone())
     }
+}
+
+/// An input's axes as the text has them, sizes by their names.
+fn declared(def: &InputDef, dims: &[Dim]) -> String {
+    let one = |(dim, known): (&ast::Dim, &Dim)| match (dim, known) {
+        (ast::Dim::Symbol(name, _), _) => name.text.clone(),
+        (_, Some(n)) => n.to_string(),
+        (_, None) => "?".to_owned(),
+    };
+    let dims: Vec<String> = def.dims.iter().zip(dims).map(one).collect();
+    format!("[{}]", dims.join(", "))
 }
 
 fn input_defs(model: &ModelDef) -> impl Iterator<Item = &InputDef> {

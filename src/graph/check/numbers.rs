@@ -221,3 +221,40 @@ pub(super) fn exp(x: f64) -> f64 {
     // 2^k, k from −1020 to 0, by its bits.
     series * f64::from_bits(((1023 + k as i64) as u64) << 52)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_stay_exact_or_fail() {
+        let int = |op, a, b| arithmetic(op, &Thing::Int(a), &Thing::Int(b)).unwrap();
+        let value = |op, a, b| match int(op, a, b) {
+            Ok(Thing::Int(v)) => v,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(value(BinaryOp::Div, 12, 4), 3);
+        assert_eq!(value(BinaryOp::Rem, 7, 4), 3);
+        assert_eq!(value(BinaryOp::Rem, -1, 4), 3);
+        assert_eq!(value(BinaryOp::Mul, 1 << 40, 1 << 20), 1 << 60);
+        assert!(matches!(int(BinaryOp::Div, 7, 2), Ok(Thing::Num(v)) if v == 3.5));
+        assert!(matches!(int(BinaryOp::Mul, 1 << 40, 1 << 40), Err(Failure::Overflow)));
+        assert!(matches!(int(BinaryOp::Div, i64::MIN, -1), Err(Failure::Overflow)));
+        assert!(matches!(int(BinaryOp::Rem, i64::MIN, -1), Err(Failure::Overflow) | Ok(Thing::Int(0))));
+        assert!(matches!(int(BinaryOp::Div, 1, 0), Err(Failure::DivisionByZero)));
+        assert!(matches!(int(BinaryOp::Rem, 1, 0), Err(Failure::DivisionByZero)));
+        let fraction = arithmetic(BinaryOp::Rem, &Thing::Num(1.5), &Thing::Int(1)).unwrap();
+        assert!(matches!(fraction, Err(Failure::NotWhole)));
+    }
+
+    /// Taps are rounded to f32; 1e-14 is far below that.
+    #[test]
+    fn exp_is_e_to_the_x() {
+        for i in 0..7000 {
+            let x = -f64::from(i) / 10.0;
+            let (have, want) = (exp(x), x.exp());
+            assert!((have - want).abs() <= want * 1e-13, "{x}: {have} {want}");
+        }
+        assert_eq!((exp(0.0), exp(-1e9), exp(f64::NEG_INFINITY)), (1.0, 0.0, 0.0));
+    }
+}

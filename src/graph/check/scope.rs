@@ -9,7 +9,7 @@ use super::report::Reports;
 use super::thing::{Id, Shape, Taps, Thing};
 use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::graph::shape::ShapeError;
-use crate::graph::{Op, Type, print};
+use crate::graph::{Op, print};
 use crate::limits;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -108,6 +108,8 @@ pub(super) struct Checker<'a> {
     pub budget: Budget,
     /// Whether every layer with weights needs a name.
     pub names_needed: bool,
+    /// Each input's axes as the text has them: `[3, H, W]`.
+    pub declared: Vec<(Id, String)>,
 }
 
 impl Checker<'_> {
@@ -143,10 +145,15 @@ impl Checker<'_> {
     }
 
     /// Says where a value comes from and what it is.
-    pub fn from_where(&self, diagnostic: Diagnostic, id: Id) -> Diagnostic {
+    pub fn with_source(&self, diagnostic: Diagnostic, id: Id) -> Diagnostic {
         match self.drafts.nodes.get(id.index()) {
             Some(node) => match &node.shape {
-                Some(shape) => diagnostic.also(node.span, format!("{} is {shape}", describe(node))),
+                Some(shape) => {
+                    let open = shape.dims.iter().any(Option::is_none);
+                    let declared = self.declared.iter().find(|(input, _)| *input == id && open);
+                    let shape = declared.map_or_else(|| shape.to_string(), |(_, text)| text.clone());
+                    diagnostic.also(node.span, format!("{} is {shape}", describe(node)))
+                }
                 None => diagnostic,
             },
             None => diagnostic,
@@ -260,11 +267,6 @@ impl Checker<'_> {
     /// The shape of a value with all axes known or not, where there is one at all.
     pub fn shape(&self, id: Id) -> Option<Shape> {
         self.drafts.shape(id).cloned()
-    }
-
-    /// The type of a value, once all its axes are known.
-    pub fn concrete(&self, id: Id) -> Option<Type> {
-        self.drafts.shape(id).and_then(Shape::concrete)
     }
 
     /// A number as a constant without axes; reports it if it does not fit f32.

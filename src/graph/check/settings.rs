@@ -202,7 +202,7 @@ impl<'a> Checker<'a> {
     /// An argument as the kind of setting that is wanted.
     fn coerce(&mut self, def: &Arg, expr: &'a Expr) -> Option<Setting> {
         match def.kind {
-            Kind::Taps | Kind::Taps2 | Kind::Taps4 => return self.coerce_taps(def, expr),
+            Kind::Taps2 | Kind::Taps4 => return self.coerce_taps(def, expr),
             _ => {}
         }
         if let Some(word) = self.plain_word(def.kind, expr) {
@@ -228,10 +228,7 @@ impl<'a> Checker<'a> {
         let taps = self.taps(expr)?;
         let (wanted, help) = match def.kind {
             Kind::Taps2 => (2, "`conv(weight=…)` takes taps of four axes"),
-            Kind::Taps4 => {
-                (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four")
-            }
-            _ => return Some(Setting::Taps(taps)),
+            _ => (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four"),
         };
         if taps.dims.len() == wanted {
             return Some(Setting::Taps(taps));

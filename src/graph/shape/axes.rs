@@ -108,7 +108,7 @@ pub fn group(what: &str, channels: u64, groups: u64) -> Rule<u64> {
     if groups == 0 {
         return Err(ShapeError::new(Code::OutOfRange, "groups", "`groups` must be at least 1"));
     }
-    if channels % groups == 0 {
+    if channels.is_multiple_of(groups) {
         return Ok(channels / groups);
     }
     Err(ShapeError::new(
@@ -129,7 +129,7 @@ pub fn pixel_shuffle(channels: u64, factor: u64) -> Rule<u64> {
     if square == 0 {
         return Err(ShapeError::new(Code::OutOfRange, "factor", "`factor` must be at least 1"));
     }
-    if channels % square == 0 {
+    if channels.is_multiple_of(square) {
         return Ok(channels / square);
     }
     Err(ShapeError::new(

@@ -220,7 +220,7 @@ impl Padding {
             Padding::Total(total) => total_split(total),
             Padding::Valid => (0, 0),
             Padding::Same => {
-                if stride != 1 || effective % 2 == 0 {
+                if stride != 1 || effective.is_multiple_of(2) {
                     return Err(ambiguous_same(axis, n, effective, stride));
                 }
                 ((effective - 1) / 2, (effective - 1) / 2)

@@ -58,7 +58,8 @@ fn a_sound_graph_has_no_problems() {
 
 #[test]
 fn each_broken_invariant_is_named() {
-    let cases: &[(fn(&mut Graph), &str)] = &[
+    type Change = fn(&mut Graph);
+    let cases: &[(Change, &str)] = &[
         (|g| g.nodes[3].args[0] = Value(3), "does not come before it"),
         (|g| g.nodes[3].args[0] = Value(9), "does not come before it"),
         (|g| g.nodes[3].args.clear(), "0 arguments"),

@@ -132,3 +132,40 @@ fn the_repository_s_models_are_right() {
         }
     }
 }
+
+/// The taps of a filter, by its text.
+fn taps(kernel: &str) -> (Vec<u64>, Vec<f32>) {
+    let graph = graph(&format!("model m {{\ninput x [1, 64, 64]\nfilter({kernel})\n}}\n"));
+    (graph.consts[0].dims.clone(), graph.consts[0].data.clone())
+}
+
+#[test]
+fn kernels_have_the_taps_of_their_formulas() {
+    for (size, sigma, text) in [
+        (5u32, 1.2, "gaussian(5, sigma=1.2)"),
+        (7, 0.3 * (3.0 - 1.0) + 0.8, "gaussian(7)"),
+        (1, 0.5, "gaussian(1)"),
+    ] {
+        let (dims, data) = taps(text);
+        assert_eq!(dims, [u64::from(size); 2]);
+        let half = f64::from(size / 2);
+        let bell = |i: u32, j: u32| {
+            let (y, x) = (f64::from(i) - half, f64::from(j) - half);
+            (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()
+        };
+        let cells: Vec<(u32, u32)> = (0..size).flat_map(|i| (0..size).map(move |j| (i, j))).collect();
+        let sum: f64 = cells.iter().map(|&(i, j)| bell(i, j)).sum();
+        for (&(i, j), &have) in cells.iter().zip(&data) {
+            assert!((f64::from(have) - bell(i, j) / sum).abs() < 1e-7, "{text} {i} {j}");
+        }
+    }
+    assert_eq!(taps("box(2)"), (vec![2, 2], vec![0.25; 4]));
+    assert_eq!(taps("[[1, 2, 3], [4, 5, 6]]"), (vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    assert_eq!(taps("transpose([[1, 2, 3], [4, 5, 6]])"), (vec![3, 2], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+    assert_eq!(taps("flip([[1, 2, 3], [4, 5, 6]])"), (vec![2, 3], vec![6.0, 5.0, 4.0, 3.0, 2.0, 1.0]));
+    assert_eq!(taps("[[1, 2], [3, 4]], flip=true"), (vec![2, 2], vec![4.0, 3.0, 2.0, 1.0]));
+    assert_eq!(taps("-[[1, 2]]").1, [-1.0, -2.0]);
+    assert_eq!(taps("sobel_y"), taps("transpose(sobel_x)"));
+    assert_eq!(taps("sharpen"), taps("identity - laplacian"));
+    assert_eq!(taps("sobel_x / 8").1[5], 0.25);
+}

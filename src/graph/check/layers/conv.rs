@@ -238,7 +238,7 @@ impl Checker<'_> {
                     ok = false;
                     let diagnostic = self.shape_error(error, at.settings.span("groups"));
                     let diagnostic =
-                        if what == "input" { self.from_where(diagnostic, at.x) } else { diagnostic };
+                        if what == "input" { self.with_source(diagnostic, at.x) } else { diagnostic };
                     self.report(diagnostic);
                 }
             }
@@ -259,7 +259,7 @@ impl Checker<'_> {
         };
         let diagnostic = Diagnostic::error(Code::TapsChannels, at.settings.span("weight"), text)
             .note("taps are [out, in/groups, kh, kw]");
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         let diagnostic = match (have, c) {
             (1, Some(c)) => diagnostic
                 .help(format!("`groups={c}` with {c} output channels gives each channel a kernel of its own"))

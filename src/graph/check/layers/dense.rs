@@ -67,7 +67,7 @@ impl Checker<'_> {
     fn not_flat(&mut self, at: &Use<'_>, shape: &Shape) {
         let text = format!("`linear` gets {shape}, which is not flat");
         let diagnostic = Diagnostic::error(Code::NotFlat, at.settings.span, text);
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         let values = flattened(shape).dims.first().copied().flatten();
         let help = match values {
             Some(n) => format!("`flatten` before it makes {n} values of it"),

@@ -72,7 +72,7 @@ impl<'a> Checker<'a> {
         }
         let text = format!("`{}` works on [C, H, W], and it gets {shape}", at.def.name);
         let diagnostic = Diagnostic::error(Code::WrongRank, at.settings.span, text);
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         let diagnostic = match shape.dims.len() {
             2 => diagnostic.help("one channel is an axis too: `input x [1, H, W]`"),
             _ => diagnostic.help("a flat value goes to `linear`"),
@@ -93,7 +93,7 @@ impl<'a> Checker<'a> {
         }
         let text = format!("this layer gets {have} {what}, not {claimed}");
         let diagnostic = Diagnostic::error(Code::WrongChannels, at.settings.span("in"), text);
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         self.report(diagnostic.help(format!("`in={have}`, or leave it out: it is inferred")));
         false
     }

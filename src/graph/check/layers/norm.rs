@@ -108,7 +108,7 @@ impl Checker<'_> {
             let have = channels.map_or("?".to_owned(), |c| c.to_string());
             let text = format!("`{name}` has {count} numbers, and the value has {have} channels");
             let diagnostic = Diagnostic::error(Code::ListLength, span, text);
-            let diagnostic = self.from_where(diagnostic, at.x);
+            let diagnostic = self.with_source(diagnostic, at.x);
             self.report(diagnostic.help("give one number for all channels, or one for each"));
             return None;
         }

@@ -68,7 +68,7 @@ impl Checker<'_> {
 
     fn side_error(&mut self, at: &Use<'_>, error: ShapeError) -> Id {
         let diagnostic = self.shape_error(error.clone(), at.settings.span(error.about));
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         self.report(diagnostic);
         self.unknown(vec![at.x], at.span)
     }

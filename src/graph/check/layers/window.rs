@@ -95,7 +95,7 @@ impl Checker<'_> {
             about => about,
         };
         let diagnostic = self.shape_error(error, at.settings.span(about));
-        let diagnostic = self.from_where(diagnostic, at.x);
+        let diagnostic = self.with_source(diagnostic, at.x);
         self.report(diagnostic);
     }
 }

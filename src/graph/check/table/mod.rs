@@ -37,8 +37,6 @@ pub(super) enum Kind {
     Taps2,
     /// 4-D taps.
     Taps4,
-    /// Taps of either kind.
-    Taps,
     /// A number, or a list of one for each channel.
     Numbers,
     /// An axis, from 0, or from the last as −1.
@@ -69,7 +67,6 @@ impl Kind {
             }
             Kind::Taps2 => "a kernel `[[…], …]`".to_owned(),
             Kind::Taps4 => "a kernel of four axes, `[out, in/groups, kh, kw]`".to_owned(),
-            Kind::Taps => "a kernel".to_owned(),
             Kind::Numbers => "a number or a list of one for each channel".to_owned(),
             Kind::Axis => "an axis, counted from 0 or, from the last, −1".to_owned(),
             Kind::Text => "a string".to_owned(),
