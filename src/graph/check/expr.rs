@@ -70,13 +70,23 @@ impl<'a> Checker<'a> {
             ExprKind::Call(call) => self.call(call, expr.span),
             ExprKind::Neg(inner) => {
                 let thing = self.eval(inner, false);
+                let thing = self.literal_taps(thing, inner.span);
                 self.negate(thing, expr.span)
             }
             ExprKind::Binary(op, a, b) => {
                 let (x, y) = (self.eval(a, false), self.eval(b, false));
+                let (x, y) = (self.literal_taps(x, a.span), self.literal_taps(y, b.span));
                 self.binary(*op, &x, &y, expr.span)
             }
             ExprKind::Pipe(..) => Thing::Value(self.chain(expr, None)),
+        }
+    }
+
+    /// A list in arithmetic is a kernel: `[[1, 2, 1]] / 4`.
+    fn literal_taps(&mut self, thing: Thing, span: Span) -> Thing {
+        match thing {
+            Thing::List(_) => self.taps_of(&thing, span).map_or(Thing::Unknown, Thing::Taps),
+            other => other,
         }
     }
 

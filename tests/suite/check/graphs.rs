@@ -165,6 +165,7 @@ fn kernels_have_the_taps_of_their_formulas() {
     assert_eq!(taps("flip([[1, 2, 3], [4, 5, 6]])"), (vec![2, 3], vec![6.0, 5.0, 4.0, 3.0, 2.0, 1.0]));
     assert_eq!(taps("[[1, 2], [3, 4]], flip=true"), (vec![2, 2], vec![4.0, 3.0, 2.0, 1.0]));
     assert_eq!(taps("-[[1, 2]]").1, [-1.0, -2.0]);
+    assert_eq!(taps("[[1, 2, 1]] / 4").1, [0.25, 0.5, 0.25]);
     assert_eq!(taps("sobel_y"), taps("transpose(sobel_x)"));
     assert_eq!(taps("sharpen"), taps("identity - laplacian"));
     assert_eq!(taps("sobel_x / 8").1[5], 0.25);
