@@ -8,7 +8,6 @@ pub mod graph;
 pub mod io;
 pub mod kernels;
 pub mod limits;
-#[cfg(any())]
 pub mod model;
 pub mod pipeline;
 pub mod plan;
@@ -18,5 +17,8 @@ pub mod syntax;
 pub mod target;
 pub mod tensor;
 
-#[cfg(any())]
+#[cfg(feature = "cli")]
 pub mod cli;
+
+pub use model::{Error, Math, Model, Options, Port, Program, Session};
+pub use tensor::{Tensor, TensorView};

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `convc` command.
+
+fn main() -> std::process::ExitCode {
+    convc::cli::main()
+}

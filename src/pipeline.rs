@@ -5,6 +5,8 @@
 //! ```
 
 pub use crate::code::assemble::assemble;
+pub use crate::graph::check::check;
 pub use crate::graph::passes::optimise;
 pub use crate::kernels::lower;
 pub use crate::plan::plan;
+pub use crate::syntax::parse;

@@ -33,7 +33,6 @@ pub(super) struct Console {
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 
 impl Console {
@@ -79,11 +78,6 @@ impl Console {
     /// Says on stderr what was done that could surprise.
     pub(super) fn note(&self, text: impl fmt::Display) {
         self.stderr(&format!("{CYAN}note{CYAN:#}: {text}\n"));
-    }
-
-    /// Says on stderr that something is probably not meant.
-    pub(super) fn warn(&self, text: impl fmt::Display) {
-        self.stderr(&format!("{YELLOW}warning{YELLOW:#}: {text}\n"));
     }
 
     /// Says on stderr what is wrong.
@@ -153,10 +147,10 @@ impl Console {
     }
 }
 
-/// Text with colours, which the stream takes out where they are not wanted; ends in a newline.
+/// Text with colours, which the stream takes out where they are not wanted; a blank line follows.
 fn rendered(source: &Source, diagnostic: &Diagnostic) -> String {
     let text = diag::render(source, diagnostic, RenderOptions { color: true });
-    format!("{}\n", text.trim_end_matches('\n'))
+    format!("{}\n\n", text.trim_end_matches('\n'))
 }
 
 /// Text from outside with its control characters escaped, so that it cannot drive the terminal.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::console::{Console, Format, escaped};
 use super::report;
-use crate::diag::Diagnostic;
-use crate::source::Source;
+use crate::io::FileError;
+use crate::model::{self, Report};
 
 /// Exit code: the model or the data is wrong.
 pub(super) const EXIT_DATA: u8 = 1;
@@ -35,7 +35,7 @@ pub(super) enum Failure {
     /// A file or a value is wrong.
     Data(Message),
     /// The model is wrong.
-    Model(Box<Source>, Vec<Diagnostic>),
+    Model(Box<Report>),
     /// An internal inconsistency.
     Bug(String),
 }
@@ -61,6 +61,11 @@ impl Failure {
 
     pub(super) fn data(text: impl Into<String>) -> Failure {
         Failure::Data(Message::new(text))
+    }
+
+    /// A file cannot be read or written; the error names it.
+    pub(super) fn file(error: FileError) -> Failure {
+        Failure::data(error.to_string())
     }
 
     /// Adds what would mend it.
@@ -91,7 +96,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => EXIT_USAGE,
-            Failure::Data(_) | Failure::Model(..) => EXIT_DATA,
+            Failure::Data(_) | Failure::Model(_) => EXIT_DATA,
             Failure::Bug(_) => EXIT_BUG,
         }
     }
@@ -100,8 +105,8 @@ impl Failure {
     pub(super) fn summary(&self) -> String {
         match self {
             Failure::Usage(m) | Failure::Data(m) => m.text.clone(),
-            Failure::Model(_, diagnostics) => {
-                diagnostics.first().map_or_else(String::new, |d| d.message.clone())
+            Failure::Model(report) => {
+                report.diagnostics.first().map_or_else(String::new, |d| d.message.clone())
             }
             Failure::Bug(text) => format!("internal error: {text}"),
         }
@@ -115,7 +120,8 @@ impl Failure {
                 m.notes.iter().for_each(|n| console.below("note", escaped(n)));
                 m.help.iter().for_each(|h| console.below("help", escaped(h)));
             }
-            Failure::Model(source, diagnostics) => {
+            Failure::Model(model) => {
+                let Report { source, diagnostics } = model.as_ref();
                 console.diagnostics(source, diagnostics);
                 console.error(escaped(&format!("{}: {}", source.name(), report::count(diagnostics))));
             }
@@ -135,12 +141,33 @@ impl Failure {
             Failure::Usage(m) | Failure::Data(m) => {
                 json!({ "message": m.text, "notes": m.notes, "help": m.help })
             }
-            Failure::Model(source, diagnostics) => {
+            Failure::Model(model) => {
+                let Report { source, diagnostics } = model.as_ref();
                 let found = diagnostics.iter().map(|d| report::diagnostic(source, d)).collect::<Vec<_>>();
                 return json!({ "ok": false, "model": source.name(), "diagnostics": found });
             }
             Failure::Bug(text) => json!({ "message": text, "notes": [PLEASE_REPORT], "help": [] }),
         };
         json!({ "ok": false, "exit_code": self.exit_code(), "error": error })
+    }
+}
+
+impl From<model::Error> for Failure {
+    fn from(error: model::Error) -> Failure {
+        match error {
+            model::Error::Model(report) => Failure::Model(Box::new(report)),
+            model::Error::Memory { needed, limit: 0, layer } => {
+                Failure::data(format!("{} of memory are not to be had for {layer}", report::bytes(needed)))
+            }
+            model::Error::Memory { needed, limit, layer } => Failure::data(format!(
+                "{} of memory are needed, the limit leaves {}",
+                report::bytes(needed),
+                report::bytes(limit)
+            ))
+            .note(format!("the largest part is {layer}"))
+            .help("--memory SIZE raises the limit"),
+            model::Error::Bug { message } => Failure::Bug(message),
+            error => Failure::data(error.to_string()),
+        }
     }
 }

@@ -5,7 +5,9 @@
 mod console;
 mod failure;
 mod memory;
+mod models;
 mod report;
+mod sources;
 mod values;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! Values of flags: their types and how they are read.
 
 use crate::code::Backend;
-use crate::target::{Isa, Target};
+use crate::model::Math;
 
 /// `H=480,W=640`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,32 +97,19 @@ impl From<BackendName> for Backend {
 
 /// Which liberties arithmetic may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Math {
+pub(super) enum MathName {
     /// Faster algorithms with their own, stated error bounds are allowed
     Default,
     /// Every sum as it is written; equal on every backend with FMA
     Strict,
 }
 
-/// What code is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum TargetName {
-    /// x86-64 with AVX2 and FMA, 32 KiB L1, 512 KiB L2
-    X64Avx2,
-    /// x86-64 with SSE2 only
-    X64,
-    /// AArch64 with NEON
-    Aarch64,
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Target {
-        let isa = match name {
-            TargetName::X64Avx2 => return Target::X64_AVX2,
-            TargetName::X64 => Isa::X64 { avx2_fma: false },
-            TargetName::Aarch64 => Isa::Aarch64,
-        };
-        Target { isa, ..Target::X64_AVX2 }
+impl From<MathName> for Math {
+    fn from(name: MathName) -> Math {
+        match name {
+            MathName::Default => Math::Default,
+            MathName::Strict => Math::Strict,
+        }
     }
 }
 

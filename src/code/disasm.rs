@@ -146,3 +146,28 @@ fn write_data(text: &mut String, name: &str, bytes: &[u8]) {
     });
     text.push('\n');
 }
+
+#[cfg(test)]
+mod tests {
+    use cranelift_codegen::binemit::Reloc as RelocKind;
+
+    use super::*;
+    use crate::code::Reloc;
+
+    #[test]
+    fn calls_labels_and_constants_have_names() {
+        // l0: call f2; jne l0; vmovss xmm0, [rip + 1]; ret; then 1.5.
+        let mut bytes = vec![0xe8, 0, 0, 0, 0, 0x75, 0xf9];
+        bytes.extend([0xc5, 0xfa, 0x10, 0x05, 1, 0, 0, 0, 0xc3]);
+        bytes.extend(1.5_f32.to_le_bytes());
+        let function = Function {
+            symbol: "k".to_owned(),
+            bytes,
+            align: 16,
+            relocs: vec![Reloc { offset: 1, kind: RelocKind::X86CallPCRel4, target: 2, addend: -4 }],
+            code_len: 16,
+        };
+        let expected = "k:\nl0:\n    call         f2\n    jne          short l0\n    vmovss       xmm0, [c0]\n    ret\nc0: 0x3fc00000 (1.5)\n";
+        assert_eq!(disassemble(&function), expected);
+    }
+}

@@ -35,6 +35,10 @@ codes! {
     Syntax = "E0101", "the text does not follow the grammar";
     Unclosed = "E0102", "a bracket is not closed";
     BadNumber = "E0103", "a number cannot be represented";
+    BadString = "E0104", "a string is not closed or has an unknown escape";
+    BadCharacter = "E0105", "a character is not part of the language";
+    OutsideModel = "E0106", "a statement stands outside of a model";
+    TooManyErrors = "E0199", "there are more errors than are shown";
     // E05: weights.
     WeightFile = "E0501", "a weight file cannot be read";
     MissingTensor = "E0502", "the weight file lacks a tensor";
@@ -110,10 +114,6 @@ codes! {
     UnusedBlock = "W0203", "a block is never used";
     UnusedInput = "W0204", "an input is never used";
     UnusedParameter = "W0205", "a block's parameter is never used";
-    BadString = "E0104", "a string is not closed or has an unknown escape";
-    BadCharacter = "E0105", "a character is not part of the language";
-    OutsideModel = "E0106", "a statement stands outside of a model";
-    TooManyErrors = "E0199", "there are more errors than are shown";
 }
 
 impl std::fmt::Display for Code {

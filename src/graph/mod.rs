@@ -13,8 +13,6 @@
 //! and applied to each. A value declared by `tensor` is not batched; all its axes are in `dims`.
 //! Spatial operations work on the last three axes `[C, H, W]` and repeat over the axes before them.
 
-// The checker is being written: the module is switched on with its last part.
-#[cfg(any())]
 pub mod check;
 pub mod eval;
 pub mod field;

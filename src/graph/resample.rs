@@ -38,17 +38,18 @@ pub struct Tap {
 /// The taps of each of the `m` output positions along axis 0 (h) or 1 (w) of a resize, in
 /// increasing order of index; from one to four each. `n` and `m` are at least 1.
 pub fn taps(resize: &Resize, axis: usize, n: u64, m: u64) -> Vec<Vec<Tap>> {
+    (0..m).map(|o| taps_at(resize, axis, n, m, o)).collect()
+}
+
+/// The taps of one output position; see [`taps`].
+pub fn taps_at(resize: &Resize, axis: usize, n: u64, m: u64, o: u64) -> Vec<Tap> {
     let scale = resize.scale.get(axis).copied().unwrap_or(1.0);
-    (0..m)
-        .map(|o| {
-            let c = coordinate(resize.coordinates, scale, n, m, o);
-            match resize.mode {
-                ResizeMode::Nearest(rounding) => vec![Tap { index: nearest(rounding, c, n), weight: 1.0 }],
-                ResizeMode::Linear => linear(c, n),
-                ResizeMode::Cubic { a } => cubic(c, n, f64::from(a)),
-            }
-        })
-        .collect()
+    let c = coordinate(resize.coordinates, scale, n, m, o);
+    match resize.mode {
+        ResizeMode::Nearest(rounding) => vec![Tap { index: nearest(rounding, c, n), weight: 1.0 }],
+        ResizeMode::Linear => linear(c, n),
+        ResizeMode::Cubic { a } => cubic(c, n, f64::from(a)),
+    }
 }
 
 /// The input coordinate of output position `o`.

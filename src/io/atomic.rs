@@ -21,7 +21,7 @@ pub fn write(
 ) -> Result<(), FileError> {
     let refuse = |reason: String| FileError::Write { path: path.into(), reason };
     let error = |e: io::Error| refuse(reason(&e));
-    let target = target(path, inputs)?;
+    let target = check(path, inputs)?;
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -38,12 +38,20 @@ pub fn write(
     let mut file = BufWriter::new(file);
     contents(&mut file).map_err(error)?;
     file.flush().map_err(error)?;
+    if let Ok(old) = fs::metadata(&target) {
+        // Who may read the old file may read the new one, and nobody else.
+        file.get_ref().set_permissions(old.permissions()).map_err(error)?;
+    }
     drop(file);
     temporary.persist(&target).map_err(|e| error(e.error))
 }
 
-/// Checks what is at `path`, and follows links: a link stays and what it leads to is replaced.
-fn target(path: &Path, inputs: &[&Path]) -> Result<PathBuf, FileError> {
+/// Checks that [`write`] may replace what is at `path`, and follows links: a link stays and what it
+/// leads to, which is returned, is replaced.
+///
+/// # Errors
+/// If `path` is one of the `inputs`, a folder, a device or a read-only file.
+pub fn check(path: &Path, inputs: &[&Path]) -> Result<PathBuf, FileError> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(path.into()) };
     if let Some(kind) = kind(&metadata) {
         return Err(FileError::NotRegular { path: path.into(), kind });
@@ -58,8 +66,8 @@ fn target(path: &Path, inputs: &[&Path]) -> Result<PathBuf, FileError> {
     fs::canonicalize(path).map_err(|e| refuse(reason(&e)))
 }
 
-/// Whether two paths lead to one file.
-fn same_file(a: &Path, b: &Path) -> bool {
+/// Whether two paths lead to one file that exists.
+pub fn same_file(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

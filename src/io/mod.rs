@@ -6,7 +6,8 @@ mod error;
 pub mod npy;
 #[cfg(feature = "cli")]
 pub mod npz;
+#[cfg(feature = "cli")]
+pub mod picture;
 pub mod safe_file;
 
 pub use error::FileError;
-pub mod picture;

@@ -10,6 +10,9 @@ use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, CallArg};
 use crate::plan::View;
 
+/// Appends the code of some taps, given the addresses of their elements and weights.
+type Visit<'a> = dyn FnMut(&mut KernelBuilder, &[(Addr, Addr)]) + 'a;
+
 /// Operations on accumulators that one copy of the code of a tile may have.
 const UNROLLED: usize = 512;
 /// Taps in the body of a loop over columns.
@@ -89,13 +92,7 @@ impl Window {
 
     /// Appends `visit` for all taps in order, some at a time, with the addresses of their elements and
     /// weights. `x` is [`first_row`] away from the output's place in the input.
-    pub(super) fn walk(
-        &self,
-        b: &mut KernelBuilder,
-        x: Ptr,
-        w: Ptr,
-        visit: &mut dyn FnMut(&mut KernelBuilder, &[(Addr, Addr)]),
-    ) {
+    pub(super) fn walk(&self, b: &mut KernelBuilder, x: Ptr, w: Ptr, visit: &mut Visit<'_>) {
         match &self.form {
             Form::Unrolled(runs) => {
                 let mut at = x;
@@ -130,12 +127,7 @@ impl Window {
         }
     }
 
-    fn row(
-        &self,
-        b: &mut KernelBuilder,
-        row: &Row,
-        visit: &mut dyn FnMut(&mut KernelBuilder, &[(Addr, Addr)]),
-    ) {
+    fn row(&self, b: &mut KernelBuilder, row: &Row, visit: &mut Visit<'_>) {
         let mut taps = |b: &mut KernelBuilder, taps: &[Tap]| {
             if !taps.is_empty() {
                 visit(b, &addresses(taps, self.x, self.w));

@@ -95,7 +95,9 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Error {
         match error {
             PlanError::Bug(_) => Error::Bug { message: error.to_string() },
-            PlanError::TooFar | PlanError::Unsupported { .. } => Error::Unsupported { message: error.to_string() },
+            PlanError::TooFar | PlanError::Unsupported { .. } => {
+                Error::Unsupported { message: error.to_string() }
+            }
         }
     }
 }

@@ -59,8 +59,8 @@ impl Model {
         let path = path.as_ref();
         let bytes = safe_file::read(path, limits::TEXT_BYTES as u64)?;
         let name = path.display().to_string();
-        let source = Source::from_bytes(name.clone(), &bytes).map_err(|diagnostic| {
-            Error::Model(Report { source: Source::new(name, ""), diagnostics: vec![diagnostic] })
+        let source = Source::from_bytes(name.clone(), bytes).map_err(|diagnostic| {
+            Error::Model(Report { source: Source::new(name, ""), diagnostics: vec![*diagnostic] })
         })?;
         Model::from_source(source, path.parent().map(Path::to_path_buf))
     }
@@ -111,7 +111,8 @@ impl Model {
             }
             None => Err(Error::Input {
                 name: checked.unbound.join(", "),
-                message: "the model leaves this size open; give an input of that size, or the size itself".into(),
+                message: "the model leaves this size open; give an input of that size, or the size itself"
+                    .into(),
             }),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Error, Model, Options, Report};
-use crate::diag::Diagnostic;
-use crate::graph::Graph;
+use crate::diag::{Code, Diagnostic};
+use crate::graph::{FileRef, Graph};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
@@ -87,7 +87,10 @@ pub struct Scratch(runtime::Scratch);
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Program").field("model", &self.graph.name).field("stats", &self.stats).finish_non_exhaustive()
+        f.debug_struct("Program")
+            .field("model", &self.graph.name)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +108,8 @@ impl Program {
         let (graph, mut warnings) = timed(&mut stats.check, || model.graph(options))?;
         for (what, ports) in [("inputs", graph.inputs.len()), ("outputs", graph.outputs.len())] {
             if ports > limits::PORTS {
-                let message = format!("{ports} {what} are more than the {} that a program can have", limits::PORTS);
+                let message =
+                    format!("{ports} {what} are more than the {} that a program can have", limits::PORTS);
                 return Err(Error::Unsupported { message });
             }
         }
@@ -114,7 +118,8 @@ impl Program {
         let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
         drop(plan);
         check_memory(&graph, &lowered, options)?;
-        let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
+        let code =
+            timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
         let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
         let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
@@ -126,7 +131,11 @@ impl Program {
         stats.arena_bytes = lowered.arena_bytes;
         let port = |name: &str, value| {
             let ty = graph.ty(value);
-            Port { name: name.to_owned(), batched: ty.batched, dims: ty.dims.iter().map(|&d| d as usize).collect() }
+            Port {
+                name: name.to_owned(),
+                batched: ty.batched,
+                dims: ty.dims.iter().map(|&d| d as usize).collect(),
+            }
         };
         Ok(Program {
             inputs: graph.inputs.iter().map(|i| port(&i.name, i.value)).collect(),
@@ -277,7 +286,10 @@ impl Program {
                 [n, rest @ ..] if port.batched && rest == port.dims => *n,
                 shape => {
                     let n = if port.batched { ", with or without a batch axis in front" } else { "" };
-                    return fail(format!("its shape is {shape:?}, but the program is for {:?}{n}", port.dims));
+                    return fail(format!(
+                        "its shape is {shape:?}, but the program is for {:?}{n}",
+                        port.dims
+                    ));
                 }
             };
             match batch.axis {
@@ -345,17 +357,26 @@ fn params(
     let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
     let path = match (&options.weights, &graph.weights) {
         (Some(path), _) => path.clone(),
-        (None, Some(file)) => beneath(model, options, &file.path)?,
+        (None, Some(file)) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
         (None, None) => {
-            let params = Params::seeded(graph, options.seed).map_err(|d| report(vec![d]))?;
+            let params = Params::seeded(graph, options.seed).map_err(report)?;
             return Ok((params, !graph.params.is_empty()));
         }
     };
     let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = safe_file::read(&path, limit)?;
+    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
+        (None, Some(file)) => at(model, file, e.into()),
+        _ => e.into(),
+    })?;
     let (params, more) = Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
     warnings.extend(more);
     Ok((params, false))
+}
+
+/// An error about a weight file, said at the statement that names it.
+fn at(model: &Model, file: &FileRef, error: Error) -> Error {
+    let diagnostic = Diagnostic::error(Code::WeightFile, file.span, error.to_string());
+    Error::Model(Report { source: model.source.clone(), diagnostics: vec![diagnostic] })
 }
 
 /// Where a file lies that the text names.

@@ -127,7 +127,11 @@ impl Builder<'_> {
             Op::ConvTranspose(conv) => (conv.groups, true, transposed(conv, [out[2], out[3]])?),
             Op::Linear => {
                 let positions = [whole(1)?, whole(1)?];
-                (1, false, vec![Correlation { taps: vec![(0, 0)], tap_index: vec![0], stride: [1, 1], positions }])
+                (
+                    1,
+                    false,
+                    vec![Correlation { taps: vec![(0, 0)], tap_index: vec![0], stride: [1, 1], positions }],
+                )
             }
             _ => return Err(PlanError::Bug("not a convolution")),
         };
@@ -143,7 +147,11 @@ impl Builder<'_> {
                 _ => 1,
             },
             groups,
-            in_channels: if linear { graph.ty(node.args[0]).dims.last().copied().unwrap_or(1) } else { dims4(graph.ty(node.args[0]))[1] },
+            in_channels: if linear {
+                graph.ty(node.args[0]).dims.last().copied().unwrap_or(1)
+            } else {
+                dims4(graph.ty(node.args[0]))[1]
+            },
             out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
         };
         match algorithm {
@@ -224,7 +232,8 @@ impl Builder<'_> {
         let blocked = Layout { kind: LayoutKind::Blocked, halo: Halo::NONE };
         let sums = self.values.fresh(phase, None, dims, blocked);
         for kind in tasks {
-            self.values.push(phase, Task { name: node.name.clone(), kind, out: sums, reason: reason.clone() });
+            self.values
+                .push(phase, Task { name: node.name.clone(), kind, out: sums, reason: reason.clone() });
         }
         let rows = self.values.fresh(phase, None, dims, Layout::DENSE);
         let kind = TaskKind::Convert { x: sums };

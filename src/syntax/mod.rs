@@ -7,6 +7,8 @@ pub mod ast;
 mod dump;
 mod parse;
 mod print;
+#[cfg(test)]
+mod testing;
 
 pub use dump::dump;
 pub use parse::parse;

@@ -36,6 +36,8 @@ fn print(file: &File, text: &str) -> String {
         comments: &file.comments,
         out: String::with_capacity(text.len()),
         at: 0,
+        column: 0,
+        line_indent: 0,
         indent: 0,
         hang: INDENT,
         compact: false,
@@ -108,6 +110,10 @@ struct Printer<'a> {
     out: String,
     /// The byte of the text up to which everything is printed.
     at: u32,
+    /// Characters in the current line.
+    column: usize,
+    /// Blanks at the beginning of the current line.
+    line_indent: usize,
     /// The column at which lines of the innermost construct begin.
     indent: usize,
     /// The column at which a line goes on that was broken between operands.
@@ -119,8 +125,17 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
+    /// Prints a piece of a line.
     fn push(&mut self, text: &str) {
         self.out.push_str(text);
+        self.column += text.chars().count();
+    }
+
+    /// Takes back the blanks at the end of the line.
+    fn trim(&mut self) {
+        let len = self.out.trim_end_matches(' ').len();
+        self.column = self.column.saturating_sub(self.out.len() - len);
+        self.out.truncate(len);
     }
 
     /// Prints what the text has from its current place up to `end`.
@@ -130,7 +145,7 @@ impl Printer<'_> {
 
     /// Begins a new line; `empty` leaves one free before it.
     fn new_line(&mut self, column: usize, empty: bool) {
-        self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.trim();
         if self.out.is_empty() {
             return;
         }
@@ -138,12 +153,8 @@ impl Printer<'_> {
             self.push(if empty { "\n\n" } else { "\n" });
         }
         self.out.extend(std::iter::repeat_n(' ', column));
-    }
-
-    /// The column of the next character.
-    fn column(&self) -> usize {
-        let line = self.out.rfind('\n').map_or(0, |at| at + 1);
-        self.out.get(line..).map_or(0, |line| line.chars().count())
+        self.column = column;
+        self.line_indent = column;
     }
 
     /// Line breaks of the text between two places.
@@ -184,7 +195,7 @@ impl Printer<'_> {
     }
 
     fn before_trailing_comment(&mut self) {
-        self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.trim();
         if !self.out.is_empty() && !self.out.ends_with('\n') {
             self.push("  ");
             self.trailing.push(self.out.len());
@@ -193,18 +204,17 @@ impl Printer<'_> {
 
     /// The comment on the line that was just printed.
     fn trailing_comment(&mut self) {
-        let Some(next) = self.comments.first() else { return };
-        let span = next.span;
-        if span.start >= self.at && self.breaks(self.at, span.start) == 0 && self.only_blanks(span) {
-            if let Some(comment) = self.next_comment(span.end) {
-                self.before_trailing_comment();
-                self.push(&comment.text);
-            }
+        let Some(span) = self.comments.first().map(|comment| comment.span) else { return };
+        if self.only_blanks(span)
+            && let Some(comment) = self.next_comment(span.end)
+        {
+            self.before_trailing_comment();
+            self.push(&comment.text);
             self.done(span.end);
         }
     }
 
-    /// Whether nothing else stands between the current place and a comment.
+    /// Whether nothing but blanks stands between the current place and a comment.
     fn only_blanks(&self, comment: Span) -> bool {
         let between = self.text.get(self.at as usize..comment.start as usize).unwrap_or("");
         between.trim_matches([' ', '\t']).is_empty()
@@ -227,18 +237,28 @@ impl Printer<'_> {
         self.new_line(self.indent, empty && !first);
     }
 
-    /// The next place at or after the current one where `wanted` stands outside of a comment.
-    fn seek(&self, wanted: char) -> u32 {
+    /// Whether a comment that is not yet printed begins between two places.
+    fn has_comment(&self, from: u32, to: u32) -> bool {
+        let first = self.comments.partition_point(|comment| comment.span.start < from);
+        self.comments.get(first).is_some_and(|comment| comment.span.start < to)
+    }
+
+    /// The next place at or after the current one where one of some characters stands outside of a
+    /// comment, and which.
+    fn seek(&self, wanted: &[char]) -> (u32, Option<char>) {
         let mut at = self.at as usize;
         let mut comments = self.comments.iter();
         loop {
             let rest = self.text.get(at..).unwrap_or("");
-            let Some(found) = rest.find(wanted).map(|i| at + i) else { return end(self.text) };
+            let Some(found) = rest.find(wanted) else { return (end(self.text), None) };
             match comments.next() {
-                Some(comment) if (comment.span.start as usize) < found => {
+                Some(comment) if (comment.span.start as usize) < at + found => {
                     at = at.max(comment.span.end as usize);
                 }
-                _ => return u32::try_from(found).unwrap_or(u32::MAX),
+                _ => {
+                    let place = u32::try_from(at + found).unwrap_or(u32::MAX);
+                    return (place, rest.get(found..).and_then(|rest| rest.chars().next()));
+                }
             }
         }
     }

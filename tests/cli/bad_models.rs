@@ -89,8 +89,8 @@ fn more_than_memory_holds_is_refused_with_the_figure() {
     let sandbox = Sandbox::with_model(&model("  conv(kernel=3, pad=1, out=2000000)"));
     sandbox.refuse(&["run", "m.conv", "--memory", "100M"], &["memory"]);
     let sandbox = Sandbox::with_model("model m {\n  input x [64, H, W]\n  relu\n}\n");
-    sandbox.refuse(&["run", "m.conv", "--memory", "100M", "--size", "H=20000,W=20000"], &["memory"]);
-    let sandbox = Sandbox::with_model(&model("  linear(out=300000)\n  linear(out=300000)"));
+    sandbox.refuse(&["run", "m.conv", "--memory", "100M", "--size", "H=10000,W=10000"], &["memory"]);
+    let sandbox = Sandbox::with_model(&model("  flatten\n  linear(out=30000)\n  linear(out=30000)"));
     sandbox.refuse(&["run", "m.conv", "--memory", "100M"], &["memory"]);
 }
 

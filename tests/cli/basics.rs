@@ -25,7 +25,8 @@ fn every_flag_has_a_sentence() {
         let help = sandbox.expect(0, &[command, "--help"]).stdout;
         assert!(help.contains("Examples:"), "{command}: {help}");
         let lines: Vec<&str> = help.lines().map(str::trim).collect();
-        for (i, line) in lines.iter().enumerate().filter(|(_, l)| l.starts_with('-')) {
+        for (i, line) in lines.iter().enumerate().filter(|(_, l)| l.starts_with('-') && !l.starts_with("- "))
+        {
             let beside = line.split("  ").count() > 1;
             let below = lines.get(i + 1).is_some_and(|l| !l.is_empty() && !l.starts_with('-'));
             assert!(beside || below, "{command}: {line}");

@@ -81,6 +81,18 @@ pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
+/// A zip archive of one member, `start` and then so many zeros, without ever holding them.
+pub(crate) fn zip_with_zeros(name: &str, start: &[u8], zeros: u64) -> Vec<u8> {
+    use std::io::{Read, Write};
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    writer.start_file(name, options).unwrap();
+    writer.write_all(start).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(zeros), &mut writer).unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
 /// The arrays of an npz file.
 pub(crate) fn read_npz(bytes: &[u8]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     use std::io::Read;

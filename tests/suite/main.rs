@@ -1,6 +1,15 @@
 //! Tests of the library from outside, in one binary: each module is one subject.
+mod cases;
+mod check;
 mod convolutions;
 mod elementwise;
 mod executors;
+mod inner_loop;
+mod nets;
+mod pipelines;
+mod recorded;
+mod resampling;
+mod stages;
+mod textbook;
 
 mod syntax;

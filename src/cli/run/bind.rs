@@ -15,8 +15,8 @@ pub(in crate::cli) struct Declared {
     /// Whether a free batch axis stands before `axes`.
     pub(in crate::cli) batched: bool,
     pub(in crate::cli) axes: Vec<Axis>,
-    /// The file read where none is given.
-    pub(in crate::cli) file: Option<std::path::PathBuf>,
+    /// The file read where none is given, as written in the text.
+    pub(in crate::cli) file: Option<String>,
 }
 
 /// One axis of a declared input.
@@ -24,12 +24,15 @@ pub(in crate::cli) struct Declared {
 pub(in crate::cli) enum Axis {
     Fixed(u64),
     Open { symbol: String, default: Option<u64> },
+    /// Arithmetic over open sizes: known once they are.
+    Derived,
 }
 
 impl std::fmt::Display for Axis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Axis::Fixed(n) => write!(f, "{n}"),
+            Axis::Derived => f.write_str("_"),
             Axis::Open { symbol, default: None } => f.write_str(symbol),
             Axis::Open { symbol, default: Some(n) } => write!(f, "{symbol}={n}"),
         }
@@ -45,16 +48,16 @@ pub(super) enum Content {
 
 /// The sizes bound so far, each with what bound it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bound(Vec<(String, u64, String)>);
+pub(in crate::cli) struct Bound(Vec<(String, u64, String)>);
 
 impl Bound {
     /// Starts with what the command line gives.
-    pub(super) fn new(sizes: &[(String, u64)]) -> Bound {
+    pub(in crate::cli) fn new(sizes: &[(String, u64)]) -> Bound {
         Bound(sizes.iter().map(|(name, n)| (name.clone(), *n, "--size".to_owned())).collect())
     }
 
     /// The sizes with their names.
-    pub(super) fn sizes(&self) -> Vec<(String, u64)> {
+    pub(in crate::cli) fn sizes(&self) -> Vec<(String, u64)> {
         self.0.iter().map(|(name, n, _)| (name.clone(), *n)).collect()
     }
 
@@ -62,6 +65,7 @@ impl Bound {
     fn known(&self, axis: &Axis) -> Option<u64> {
         match axis {
             Axis::Fixed(n) => Some(*n),
+            Axis::Derived => None,
             Axis::Open { symbol, .. } => self.0.iter().find(|(s, ..)| s == symbol).map(|(_, n, _)| *n),
         }
     }
@@ -74,6 +78,8 @@ impl Bound {
                 self.0.push((symbol.clone(), size, by.to_owned()));
                 true
             }
+            // What it must be is checked with the model, once all sizes are bound.
+            (None, Axis::Derived) => true,
             (None, Axis::Fixed(_)) => false,
         }
     }
@@ -194,6 +200,9 @@ fn bind_array(declared: &Declared, tensor: Tensor, from: &str, bound: &mut Bound
         n if n + 1 == rank && bound.known(&declared.axes[0]) == Some(1) => &has,
         _ => return Err(mismatch(declared, &has, bound)),
     };
+    if tensor.data().is_empty() {
+        return Err(Failure::data(format!("the array has the shape {}, which is empty", shape(&has))));
+    }
     let axes = &declared.axes[rank - sample.len()..];
     let mut trial = bound.clone();
     let fits = axes.iter().zip(sample).all(|(axis, &n)| trial.bind(axis, n as u64, from));
@@ -207,9 +216,6 @@ fn bind_array(declared: &Declared, tensor: Tensor, from: &str, bound: &mut Bound
     }
     if declared.batched {
         let batch = if has.len() > rank { has[0] } else { 1 };
-        if batch == 0 {
-            return Err(Failure::data("the batch is empty"));
-        }
         if batch > 1 {
             notes.push(format!("a batch of {batch}"));
         }
@@ -241,30 +247,34 @@ fn reshaped(tensor: Tensor, dims: &[usize]) -> Result<Tensor, Failure> {
 /// The side that an open axis gets where nothing gives it one.
 pub(super) const UNGIVEN_SIDE: u64 = 256;
 
-/// A sample of numbers in 0..1 that depends on the seed and the input's name alone.
-///
-/// Says in the notes which sizes were made up.
-pub(super) fn random(declared: &Declared, seed: u64, bound: &mut Bound, memory: u64) -> Result<Ready, Failure> {
-    let mut notes = Vec::new();
-    let mut dims = Vec::new();
+/// Binds the axes that nothing has bound: to their defaults, or to [`UNGIVEN_SIDE`], which is said.
+pub(in crate::cli) fn bind_defaults(declared: &Declared, bound: &mut Bound, notes: &mut Vec<String>) {
     for axis in &declared.axes {
-        let size = match (bound.known(axis), axis) {
-            (Some(n), _) => n,
-            (None, Axis::Open { default: Some(n), .. }) => *n,
-            (None, Axis::Open { symbol, .. }) => {
-                notes.push(format!("{symbol} is left open by the model: {UNGIVEN_SIDE} taken; --size {symbol}=… sets it"));
-                UNGIVEN_SIDE
-            }
-            (None, Axis::Fixed(n)) => *n,
-        };
-        bound.bind(axis, size, "its default");
-        dims.push(size);
+        let Axis::Open { symbol, default } = axis else { continue };
+        if bound.known(axis).is_some() {
+            continue;
+        }
+        if default.is_none() {
+            notes.push(format!(
+                "{symbol} is left open by the model: {UNGIVEN_SIDE} taken; --size {symbol}=… sets it"
+            ));
+        }
+        bound.bind(axis, default.unwrap_or(UNGIVEN_SIDE), "its default");
     }
+}
+
+/// A sample of numbers in 0..1 that depends on the seed and the input's name alone.
+pub(super) fn random(declared: &Declared, dims: &[u64], seed: u64, memory: u64) -> Result<Ready, Failure> {
     let bytes = dims.iter().try_fold(4u64, |n, &d| n.checked_mul(d)).filter(|&n| n <= memory);
     let Some(bytes) = bytes else {
-        return Err(Failure::data(format!("input `{}` of shape {} is past the memory limit", declared.name, shape(&dims))));
+        return Err(Failure::data(format!(
+            "input `{}` of shape {} is past the memory limit of {memory} bytes",
+            declared.name,
+            shape(dims)
+        ))
+        .help("--memory raises the limit"));
     };
-    notes.insert(0, format!("no input is given: `{}` {} holds random numbers of seed {seed}", declared.name, shape(&dims)));
+    let note = format!("no input is given: `{}` {} holds random numbers of seed {seed}", declared.name, shape(dims));
     let mut state = declared.name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let data = (0..bytes / 4).map(|_| unit(splitmix(&mut state))).collect();
     let mut shape: Vec<usize> = dims.iter().map(|&d| d as usize).collect();
@@ -272,7 +282,7 @@ pub(super) fn random(declared: &Declared, seed: u64, bound: &mut Bound, memory: 
         shape.insert(0, 1);
     }
     let tensor = Tensor::new(&shape, data).map_err(|e| Failure::Bug(e.to_string()))?;
-    Ok(Ready { tensor, notes })
+    Ok(Ready { tensor, notes: vec![note] })
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
@@ -368,19 +378,23 @@ mod tests {
 
     #[test]
     fn random_inputs_depend_on_seed_and_name() {
+        let axes = || vec![Axis::Fixed(3), open("H"), Axis::Open { symbol: "W".to_owned(), default: Some(5) }];
+        let mut notes = Vec::new();
+        let mut bound = Bound::default();
+        bind_defaults(&declared(axes()), &mut bound, &mut notes);
+        assert_eq!(bound.sizes(), [("H".to_owned(), 256), ("W".to_owned(), 5)]);
+        assert_eq!(notes.len(), 1);
         let one = |seed: u64, name: &str| {
-            let declared = Declared { name: name.to_owned(), ..declared(vec![Axis::Fixed(3), open("H")]) };
-            random(&declared, seed, &mut Bound::default(), 1 << 20).unwrap()
+            let declared = Declared { name: name.to_owned(), ..declared(axes()) };
+            random(&declared, &[3, 256, 5], seed, 1 << 20).unwrap()
         };
         let a = one(1, "x");
-        assert_eq!(a.tensor.shape(), [1, 3, 256]);
-        assert_eq!(a.notes.len(), 2);
+        assert_eq!(a.tensor.shape(), [1, 3, 256, 5]);
         assert_eq!(a.tensor.data(), one(1, "x").tensor.data());
         assert_ne!(a.tensor.data(), one(2, "x").tensor.data());
         assert_ne!(a.tensor.data(), one(1, "y").tensor.data());
-        let mean = a.tensor.data().iter().sum::<f32>() / 768.0;
-        assert!((mean - 0.5).abs() < 0.05, "{mean}");
-        let huge = declared(vec![Axis::Fixed(1 << 40), Axis::Fixed(1 << 40)]);
-        assert!(random(&huge, 0, &mut Bound::default(), 1 << 20).is_err());
+        let mean = a.tensor.data().iter().sum::<f32>() / 3840.0;
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+        assert!(random(&declared(axes()), &[1 << 40, 1 << 40], 0, 1 << 20).is_err());
     }
 }

@@ -7,6 +7,7 @@ use crate::cli::console::shown;
 use crate::cli::failure::Failure;
 use crate::cli::values::Named;
 use crate::diag::did_you_mean;
+use crate::io::{FileError, atomic};
 use crate::io::picture::Format;
 
 /// What is written, by a file's ending.
@@ -19,6 +20,8 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(path: &Path) -> Result<Kind, Failure> {
+        // A folder or a device is refused as what it is, whatever its ending.
+        atomic::check(path, &[]).map_err(|e| refused(path, e))?;
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let kind = match extension.to_ascii_lowercase().as_str() {
             "npy" => Some(Kind::Npy),
@@ -82,10 +85,7 @@ fn index_of(name: &str, outputs: &[&str]) -> Result<usize, Failure> {
 
 /// Whether two paths would be one file: the same after links, or two names of one file.
 fn same_place(a: &Path, b: &Path) -> bool {
-    match (resolved(a), resolved(b)) {
-        (Some(a), Some(b)) if a == b => true,
-        _ => same_inode(a, b),
-    }
+    atomic::same_file(a, b) || matches!((resolved(a), resolved(b)), (Some(a), Some(b)) if a == b)
 }
 
 /// The path after links; for a file that does not exist yet, its folder's with its name.
@@ -97,51 +97,30 @@ fn resolved(path: &Path) -> Option<PathBuf> {
 }
 
 /// The folder that a file is in.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(in crate::cli) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-#[cfg(unix)]
-fn same_inode(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (fs::metadata(a), fs::metadata(b)) {
-        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
-        _ => false,
+fn refused(path: &Path, error: FileError) -> Failure {
+    let failure = Failure::file(error);
+    match path.is_dir() {
+        true => failure.help("name a file in it; a folder is for a folder of inputs, or --each"),
+        false => failure,
     }
-}
-
-#[cfg(not(unix))]
-fn same_inode(_: &Path, _: &Path) -> bool {
-    false
 }
 
 /// Checks that a file can be written there and is none of those that are read.
 pub(super) fn check(path: &Path, read: &[PathBuf]) -> Result<(), Failure> {
-    let name = shown(path);
-    if let Some(input) = read.iter().find(|input| same_place(input, path)) {
-        return Err(Failure::data(format!("{name}: it would be written over {}, which is read", shown(input))));
-    }
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => {
-            return Err(Failure::data(format!("{name}: it is a folder"))
-                .help("name a file in it; a folder is for a folder of inputs, or --each"));
-        }
-        Ok(found) if !found.is_file() => {
-            return Err(Failure::data(format!("{name}: it is not a regular file")));
-        }
-        Ok(found) if found.permissions().readonly() => {
-            return Err(Failure::data(format!("{name}: it is read-only")));
-        }
-        _ => {}
-    }
+    let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+    atomic::check(path, &read).map_err(|e| refused(path, e))?;
     let folder = folder_of(path);
     match fs::metadata(folder) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Failure::data(format!("{name}: {} is not a folder", shown(folder)))),
-        Err(e) => Err(Failure::data(format!("{name}: the folder {} cannot be used: {e}", shown(folder)))),
+        Ok(_) => Err(Failure::data(format!("{}: {} is not a folder", shown(path), shown(folder)))),
+        Err(e) => Err(Failure::data(format!("{}: the folder {} cannot be used: {e}", shown(path), shown(folder)))),
     }
 }
 

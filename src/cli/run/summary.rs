@@ -63,11 +63,6 @@ impl Summary {
         }
     }
 
-    /// Whether it lists classes.
-    pub(super) fn has_classes(&self) -> bool {
-        !self.top.is_empty()
-    }
-
     /// "edges [1, 1, 480, 640]  min 0  max 3.1  mean 0.12".
     pub(super) fn line(&self) -> String {
         let mut text = format!("{} {}", self.name, shape(&self.shape));

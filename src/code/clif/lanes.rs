@@ -274,7 +274,7 @@ impl<'f> Lanes<'_, 'f> {
             VecUnary::Round => self.ins().nearest(x),
             VecUnary::Floor => self.ins().floor(x),
             VecUnary::ToInt => {
-                let result = self.to_int(x);
+                let result = self.nearest_int(x);
                 self.float(result)
             }
             VecUnary::ToFloat => {
@@ -303,7 +303,7 @@ impl<'f> Lanes<'_, 'f> {
     }
 
     /// To nearest even; the least i32 where that does not fit or is NaN.
-    fn to_int(&mut self, x: Value) -> Value {
+    fn nearest_int(&mut self, x: Value) -> Value {
         let rounded = self.ins().nearest(x);
         if self.is_x64() {
             return self.ins().x86_cvtt2dq(types::I32X4, rounded);

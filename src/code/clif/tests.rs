@@ -1,9 +1,12 @@
 //! Kernels as Cranelift is given them, for pinned targets. What they compute is tested where they run.
 
+use proptest::prelude::*;
+
 use super::clif_text;
-use crate::code::Target;
+use crate::code::{Backend, CodeError, Target, assemble};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Cmp, Count, Inst, Kernel, LANES, Ptr, Spills, VecBinary, VecUnary, Vreg};
+use crate::kernels::testing::{program, scripts};
 
 /// A row of `Σ max(x · w, 0)` with a tail of three.
 fn row() -> Kernel {
@@ -65,4 +68,22 @@ fn malformed_kernels_are_errors() {
     let part = |lanes| Inst::StorePart { addr: Ptr(0).at(0), src: Vreg(0), lanes };
     error(&|kernel| kernel.body.push(crate::kernels::ir::Stmt::Inst(part(0))));
     error(&|kernel| kernel.body.push(crate::kernels::ir::Stmt::Inst(part(9))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Whether or not this machine is one: Cranelift has code for every operation and calls no library.
+    /// (Targets whose feature of Cranelift is not built in are skipped.)
+    #[test]
+    fn every_target_compiles_random_kernels(script in scripts(80)) {
+        let lowered = program(&script);
+        for target in [Target::X64_AVX2, Target::X64, Target::AARCH64] {
+            match assemble(&lowered, &target, Backend::Cranelift) {
+                Ok(code) => prop_assert!(code.functions()[0].relocs.is_empty()),
+                Err(CodeError::Unsupported(_)) => prop_assert_eq!(target, Target::AARCH64),
+                Err(error) => prop_assert!(false, "{}: {}", target, error),
+            }
+        }
+    }
 }

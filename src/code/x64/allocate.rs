@@ -1,10 +1,15 @@
 //! Linear scan: a register or a stack slot for every live range.
+//!
+//! Where registers run out, a value goes to memory: from here on, if no loop carries it around (its
+//! range is split), else for its whole range. Items that use values in memory then need registers to
+//! load them to; they are added, and the scan is repeated until nothing more goes to memory.
 
-use super::flat::Class;
-use super::live::Range;
+use super::flat::{Class, Flat, NO_RANGE, Op};
+use super::live::{Kind, Range};
+use crate::kernels::ir::{Inst, Spills};
 
 /// Where a range's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Home {
     /// A register, by the machine's number.
     Register(u8),
@@ -12,78 +17,71 @@ pub(super) enum Home {
     Slot(u32),
 }
 
+/// A value that goes from its register to memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Save {
+    /// Before this item.
+    pub item: u32,
+    /// The range that is in the register.
+    pub from: u32,
+    /// The range that is in memory.
+    pub to: u32,
+}
+
 /// What became of the ranges of one class.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Default)]
 pub(super) struct Outcome {
     /// Bit r: register r is used.
     pub used: u16,
     /// Stack slots.
     pub slots: u32,
+    /// In the order of items.
+    pub saves: Vec<Save>,
+    /// For each item, ranges of registers that values in memory are loaded to; [`NO_RANGE`] for none.
+    /// Empty where nothing is in memory.
+    pub scratch: Vec<[u32; 2]>,
 }
 
-/// A range of more than one class's worth of registers was live at once and none may be in memory.
+/// Registers ran out where no value may go to memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoRegister;
 
 /// Assigns homes to the ranges of a class, from `registers`, preferring the first.
 ///
-/// Where registers run out, the range that costs least for the time it lasts goes to memory.
+/// With [`Spills::Refused`], no value that a contraction's loop uses goes to memory.
 pub(super) fn assign(
-    ranges: &[Range],
+    flat: &mut Flat<'_>,
+    ranges: &mut Vec<Range>,
     class: Class,
     registers: &[u8],
-    homes: &mut [Home],
+    spills: Spills,
+    homes: &mut Vec<Home>,
 ) -> Result<Outcome, NoRegister> {
-    let order = by_start(ranges, |range| range.class == class);
-    let mut outcome = Outcome::default();
-    // Ranges that hold a register, and which of `registers` it is.
-    let mut active: Vec<(usize, usize)> = Vec::with_capacity(registers.len());
-    let mut free = (1_u32 << registers.len()) - 1;
-    let mut spilled = Vec::new();
-    for &number in &order {
-        let range = &ranges[number];
-        active.retain(|&(other, register)| {
-            let keep = ranges[other].end >= range.start;
-            free |= u32::from(!keep) << register;
-            keep
-        });
-        let register = if free != 0 {
-            // A copy whose source ends here takes over its register.
-            let source = match homes.get(range.copy_of as usize) {
-                Some(Home::Register(r)) => registers.iter().position(|x| x == r),
-                _ => None,
-            };
-            source.filter(|r| free >> r & 1 == 1).unwrap_or(free.trailing_zeros() as usize)
-        } else {
-            let Some(victim) = cheapest(ranges, &active, number) else { return Err(NoRegister) };
-            spilled.push(victim);
-            if victim == number {
-                continue;
-            }
-            let Some(at) = active.iter().position(|&(other, _)| other == victim) else {
-                return Err(NoRegister);
-            };
-            active.swap_remove(at).1
-        };
-        free &= !(1 << register);
-        active.push((number, register));
-        homes[number] = Home::Register(registers[register]);
+    let mut allocator = Allocator { flat, ranges, class, spills, saves: Vec::new(), scratch: Vec::new() };
+    loop {
+        homes.resize(allocator.ranges.len(), Home::Slot(0));
+        if !allocator.scan(registers, homes)? {
+            break;
+        }
+        allocator.add_scratch();
     }
-    for number in spilled.iter().copied() {
-        homes[number] = Home::Slot(0);
-    }
-    for &number in &order {
-        if let Home::Register(register) = homes[number] {
-            outcome.used |= 1 << register;
+    let Allocator { ranges, mut saves, scratch, .. } = allocator;
+    saves.sort_unstable_by_key(|save| (save.item, save.from));
+    let of_class = |range: &Range| range.class == class;
+    let mut used = 0;
+    for (range, home) in ranges.iter().zip(&*homes) {
+        if let (true, Kind::Value | Kind::Temp, Home::Register(register)) =
+            (of_class(range), range.kind, home)
+        {
+            used |= 1 << register;
         }
     }
-    outcome.slots = assign_slots(ranges, &spilled, homes);
-    Ok(outcome)
+    Ok(Outcome { used, slots: assign_slots(ranges, class, homes), saves, scratch })
 }
 
 /// How many ranges of a class live at once at the most.
 pub(super) fn pressure(ranges: &[Range], class: Class) -> u32 {
-    let of_class = || ranges.iter().filter(|range| range.class == class);
+    let of_class = || ranges.iter().filter(|range| range.class == class && range.kind != Kind::Gone);
     let mut starts: Vec<u32> = of_class().map(|range| range.start).collect();
     let mut ends: Vec<u32> = of_class().map(|range| range.end).collect();
     starts.sort_unstable();
@@ -98,25 +96,177 @@ pub(super) fn pressure(ranges: &[Range], class: Class) -> u32 {
     most as u32
 }
 
-fn by_start(ranges: &[Range], mut choose: impl FnMut(&Range) -> bool) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..ranges.len()).filter(|&number| choose(&ranges[number])).collect();
-    order.sort_unstable_by_key(|&number| (ranges[number].start, number));
-    order
+struct Allocator<'a, 'k> {
+    flat: &'a mut Flat<'k>,
+    ranges: &'a mut Vec<Range>,
+    class: Class,
+    spills: Spills,
+    saves: Vec<Save>,
+    scratch: Vec<[u32; 2]>,
 }
 
-/// Of `number` and the active ranges, the one that loses least in memory per time it occupies a register.
-fn cheapest(ranges: &[Range], active: &[(usize, usize)], number: usize) -> Option<usize> {
-    let candidates = active.iter().map(|&(other, _)| other).chain([number]);
-    candidates.filter(|&n| !ranges[n].pinned).min_by(|&a, &b| {
-        let length = |n: usize| u128::from(ranges[n].end - ranges[n].start + 1);
-        let cost = |n: usize, m: usize| u128::from(ranges[n].weight) * length(m);
-        cost(a, b).cmp(&cost(b, a)).then(a.cmp(&b))
-    })
+/// A way to free a register: what it loses, by how long it frees it.
+#[derive(Clone, Copy)]
+struct Spill {
+    range: usize,
+    /// In memory before this item already; the whole range if it starts there.
+    item: u32,
+    cost: u64,
+    length: u64,
 }
 
-/// Slots for the spilled ranges; ranges that do not overlap may share one.
-fn assign_slots(ranges: &[Range], spilled: &[usize], homes: &mut [Home]) -> u32 {
-    let mut order = spilled.to_vec();
+impl Allocator<'_, '_> {
+    /// One pass over the ranges in the order of their starts; whether a value went to memory.
+    fn scan(&mut self, registers: &[u8], homes: &mut [Home]) -> Result<bool, NoRegister> {
+        let in_registers =
+            |range: &Range| range.class == self.class && matches!(range.kind, Kind::Value | Kind::Temp);
+        let mut order: Vec<usize> =
+            (0..self.ranges.len()).filter(|&number| in_registers(&self.ranges[number])).collect();
+        order.sort_unstable_by_key(|&number| (self.ranges[number].start, number));
+        // Ranges that hold a register, and which of `registers` it is.
+        let mut active: Vec<(usize, usize)> = Vec::with_capacity(registers.len());
+        let mut free = (1_u32 << registers.len()) - 1;
+        let mut changed = false;
+        for number in order {
+            let range = self.ranges[number];
+            if range.kind == Kind::Gone {
+                continue;
+            }
+            active.retain(|&(other, register)| {
+                let keep = self.ranges[other].end >= range.start;
+                free |= u32::from(!keep) << register;
+                keep
+            });
+            let register = if free != 0 {
+                // A copy whose source ends here takes over its register.
+                let source = match homes.get(range.copy_of as usize) {
+                    Some(Home::Register(r)) => registers.iter().position(|x| x == r),
+                    _ => None,
+                };
+                source.filter(|r| free >> r & 1 == 1).unwrap_or(free.trailing_zeros() as usize)
+            } else {
+                let candidates = active.iter().map(|&(other, _)| other).chain([number]);
+                let ways = candidates.filter_map(|candidate| self.way(candidate, range.start));
+                let compare = |a: &Spill, b: &Spill| {
+                    let cost = |a: &Spill, b: &Spill| u128::from(a.cost) * u128::from(b.length);
+                    cost(a, b).cmp(&cost(b, a)).then(a.range.cmp(&b.range))
+                };
+                let spill = ways.min_by(compare).ok_or(NoRegister)?;
+                self.spill(spill);
+                changed = true;
+                if spill.range == number {
+                    continue;
+                }
+                let at = active.iter().position(|&(other, _)| other == spill.range).ok_or(NoRegister)?;
+                active.swap_remove(at).1
+            };
+            free &= !(1 << register);
+            active.push((number, register));
+            homes[number] = Home::Register(registers[register]);
+        }
+        Ok(changed)
+    }
+
+    /// How a range that holds, or wants, a register at `time` could go to memory.
+    fn way(&self, number: usize, time: u32) -> Option<Spill> {
+        let range = &self.ranges[number];
+        if range.kind != Kind::Value {
+            return None;
+        }
+        let now = time / 2;
+        // A loop around that carries the value would expect it in the register again.
+        let carried = |shape: &super::flat::LoopShape| range.start <= 2 * shape.start + 1;
+        let splits =
+            range.start < 2 * now && !self.flat.loops_around(&self.flat.items[now as usize]).any(carried);
+        let item = if splits { now } else { range.start / 2 };
+        let mut cost = 0_u64;
+        for item in &self.flat.items[item as usize..=(range.end / 2) as usize] {
+            let accesses = self.flat.accesses(item).iter().filter(|a| a.range as usize == number).count();
+            if accesses > 0 {
+                if self.spills == Spills::Refused && self.flat.loops_around(item).any(|shape| shape.contracts)
+                {
+                    return None;
+                }
+                let depth = self.flat.loops_around(item).next().map_or(0, |shape| shape.depth + 1);
+                cost = cost.saturating_add((accesses as u64) << (3 * depth.min(12)));
+            }
+        }
+        let from = if splits { 2 * now } else { range.start };
+        Some(Spill { range: number, item, cost, length: u64::from(range.end - from) + 1 })
+    }
+
+    fn spill(&mut self, spill: Spill) {
+        let (number, item) = (spill.range as u32, spill.item);
+        let range = self.ranges[spill.range];
+        let (first, last) = (item as usize, (range.end / 2) as usize);
+        // A range that was split before goes to memory earlier than thought.
+        let earlier = self.saves.iter().position(|save| save.from == number);
+        let whole = range.start >= 2 * item;
+        let to = match earlier {
+            Some(save) => self.saves[save].to,
+            None if whole => {
+                self.ranges[spill.range].kind = Kind::Memory;
+                return;
+            }
+            None => {
+                self.ranges.push(Range { kind: Kind::Memory, start: 2 * item, copy_of: NO_RANGE, ..range });
+                let to = self.ranges.len() as u32 - 1;
+                self.saves.push(Save { item, from: number, to });
+                to
+            }
+        };
+        for item in &self.flat.items[first..=last] {
+            for access in &mut self.flat.accesses[item.first as usize..item.end as usize] {
+                if access.range == number {
+                    access.range = to;
+                }
+            }
+        }
+        if whole {
+            self.ranges[to as usize].start = range.start;
+            self.ranges[spill.range].kind = Kind::Gone;
+            self.saves.retain(|save| save.from != number);
+        } else {
+            self.ranges[to as usize].start = 2 * item;
+            self.ranges[spill.range].end = 2 * item - 1;
+            if let Some(save) = earlier {
+                self.saves[save].item = item;
+            }
+        }
+    }
+
+    /// Gives each item that uses values in memory the registers to load them to.
+    fn add_scratch(&mut self) {
+        self.scratch.resize(self.flat.items.len(), [NO_RANGE; 2]);
+        for (p, (item, scratch)) in (0..).zip(self.flat.items.iter().zip(&mut self.scratch)) {
+            let in_memory = |range: u32| {
+                let range = self.ranges.get(range as usize);
+                range.is_some_and(|range| range.class == self.class && range.kind == Kind::Memory)
+            };
+            let wanted = match self.flat.accesses(item).iter().filter(|a| in_memory(a.range)).count() {
+                0 => 0,
+                _ if self.class == Class::General => 1,
+                _ if matches!(item.op, Op::Inst(Inst::Transpose { .. })) => 2,
+                count => count.min(2),
+            };
+            for range in scratch.iter_mut().take(wanted).filter(|range| **range == NO_RANGE) {
+                *range = self.ranges.len() as u32;
+                self.ranges.push(Range {
+                    class: self.class,
+                    start: 2 * p,
+                    end: 2 * p + 1,
+                    kind: Kind::Temp,
+                    copy_of: NO_RANGE,
+                });
+            }
+        }
+    }
+}
+
+/// Slots for the ranges in memory; ranges that do not overlap may share one.
+fn assign_slots(ranges: &[Range], class: Class, homes: &mut [Home]) -> u32 {
+    let in_memory = |range: &Range| range.class == class && range.kind == Kind::Memory;
+    let mut order: Vec<usize> = (0..ranges.len()).filter(|&number| in_memory(&ranges[number])).collect();
     order.sort_unstable_by_key(|&number| (ranges[number].start, number));
     // The end of the last range in each slot.
     let mut ends: Vec<u32> = Vec::new();

@@ -4,7 +4,7 @@ use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 use super::EmitError;
 use super::abi::{Abi, Gpr, r64, ymm};
-use super::allocate::{Home, Outcome};
+use super::allocate::{Home, Outcome, Save};
 use super::asm::{Assembler, Label, Pending};
 use super::flat::{Access, Class, Flat, Item, NO_RANGE, Op, Role, Var, pointer, vector};
 use super::frame::Frame;
@@ -16,10 +16,6 @@ pub(super) struct Allocation {
     pub homes: Vec<Home>,
     pub vector: Outcome,
     pub general: Outcome,
-    /// To load registers from memory to; there if any is in memory.
-    pub scratch: Option<[u8; 2]>,
-    /// The same for pointers.
-    pub general_scratch: Option<Gpr>,
 }
 
 /// A source operand.
@@ -48,7 +44,8 @@ pub(super) struct Emitter<'a> {
     pub open: Vec<OpenLoop>,
     /// The first of the vector slots that [`super::transpose`] uses as a buffer.
     pub buffer: u32,
-    /// The accesses of the item that is emitted.
+    /// The number of the item that is emitted, and its accesses.
+    item: usize,
     accesses: &'a [Access],
 }
 
@@ -60,7 +57,7 @@ impl<'a> Emitter<'a> {
         abi: Abi,
     ) -> Result<Self, EmitError> {
         let transposes = flat.items.iter().any(|item| matches!(item.op, Op::Inst(Inst::Transpose { .. })));
-        let extra = if allocation.scratch.is_some() && transposes { 8 } else { 0 };
+        let extra = if allocation.vector.slots > 0 && transposes { 8 } else { 0 };
         Ok(Emitter {
             kernel,
             flat,
@@ -70,6 +67,7 @@ impl<'a> Emitter<'a> {
             frame: Frame::new(abi, &allocation.vector, &allocation.general, extra),
             open: Vec::new(),
             buffer: allocation.vector.slots,
+            item: 0,
             accesses: &[],
         })
     }
@@ -77,11 +75,33 @@ impl<'a> Emitter<'a> {
     /// The bytes, and where the instructions end.
     pub fn run(mut self) -> Result<(Vec<u8>, usize), EmitError> {
         self.frame.enter(&mut self.asm)?;
-        for item in &self.flat.items {
+        let allocation = self.allocation;
+        let mut vector_saves = allocation.vector.saves.iter().peekable();
+        let mut general_saves = allocation.general.saves.iter().peekable();
+        for (number, item) in self.flat.items.iter().enumerate() {
+            self.item = number;
+            while let Some(save) = vector_saves.next_if(|save| save.item as usize == number) {
+                let (register, slot) = self.save(save)?;
+                let slot = self.frame.vector_slot(slot);
+                self.op(Instruction::with2(Code::VEX_Vmovaps_ymmm256_ymm, slot, ymm(register)))?;
+            }
+            while let Some(save) = general_saves.next_if(|save| save.item as usize == number) {
+                let (register, slot) = self.save(save)?;
+                let slot = self.frame.general_slot(slot);
+                self.op(Instruction::with2(Code::Mov_rm64_r64, slot, r64(register)))?;
+            }
             self.item(item)?;
         }
         self.frame.leave(&mut self.asm)?;
         self.asm.finish()
+    }
+
+    fn save(&self, save: &Save) -> Result<(u8, u32), EmitError> {
+        let home = |range: u32| self.allocation.homes.get(range as usize);
+        match (home(save.from), home(save.to)) {
+            (Some(&Home::Register(register)), Some(&Home::Slot(slot))) => Ok((register, slot)),
+            _ => Err(self.bug("a value to save that is not in a register")),
+        }
     }
 
     fn item(&mut self, item: &Item<'a>) -> Result<(), EmitError> {
@@ -136,10 +156,23 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Scratch register 0 or 1.
+    /// Vector scratch register 0 or 1 of this item; an item with one value in memory has only one.
     pub fn scratch(&self, which: usize) -> Result<u8, EmitError> {
-        let registers = self.allocation.scratch.ok_or_else(|| self.bug("no scratch registers"))?;
-        registers.get(which).copied().ok_or_else(|| self.bug("no such scratch register"))
+        self.scratch_of(&self.allocation.vector, which)
+    }
+
+    /// The scratch register for pointers.
+    pub fn general_scratch(&self) -> Result<Gpr, EmitError> {
+        self.scratch_of(&self.allocation.general, 0)
+    }
+
+    fn scratch_of(&self, outcome: &Outcome, which: usize) -> Result<u8, EmitError> {
+        let [first, second] = outcome.scratch.get(self.item).copied().unwrap_or([NO_RANGE; 2]);
+        let range = if which == 1 && second != NO_RANGE { second } else { first };
+        match self.allocation.homes.get(range as usize) {
+            Some(Home::Register(register)) => Ok(*register),
+            _ => Err(self.bug("no scratch register")),
+        }
     }
 
     /// The register of a value that is read, loaded to scratch register `which` if it is in memory.
@@ -192,11 +225,6 @@ impl<'a> Emitter<'a> {
     /// Where a pointer is before this item.
     pub fn general_read(&self, ptr: Ptr) -> Result<Home, EmitError> {
         self.read_home(pointer(ptr))
-    }
-
-    /// The scratch register for pointers.
-    pub fn general_scratch(&self) -> Result<Gpr, EmitError> {
-        self.allocation.general_scratch.ok_or_else(|| self.bug("no scratch register for pointers"))
     }
 
     /// A pointer in a register, loaded to the scratch register if it is in memory.

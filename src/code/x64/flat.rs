@@ -81,6 +81,8 @@ pub(super) struct Item<'a> {
     pub op: Op<'a>,
     pub first: u32,
     pub end: u32,
+    /// The innermost loop that it is repeated by.
+    pub inside: Option<u32>,
 }
 
 /// The flat list.
@@ -90,14 +92,22 @@ pub(super) struct Flat<'a> {
     pub loops: Vec<LoopShape>,
     /// How many vector variables there are, and how many general ones.
     pub vars: [usize; 2],
+    /// The loop whose body is being flattened.
+    inside: Option<u32>,
 }
 
 /// What is known of a loop.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LoopShape {
+    /// The item that it starts with.
+    pub start: u32,
+    /// The loop around it.
+    pub parent: Option<u32>,
+    /// How many loops are around it.
+    pub depth: u32,
     /// No loop is in it.
     pub innermost: bool,
-    /// Whether it holds a multiply-add.
+    /// A multiply-add adds to a sum that the loop carries from one iteration to the next.
     pub contracts: bool,
 }
 
@@ -134,6 +144,7 @@ pub(super) fn flatten(kernel: &Kernel) -> Result<Flat<'_>, EmitError> {
         accesses: Vec::new(),
         loops: Vec::new(),
         vars: [kernel.vregs as usize, kernel.ptrs as usize],
+        inside: None,
     };
     let args = kernel.args.iter().filter_map(|arg| match arg {
         Arg::Ptr(ptr) => Some((pointer(*ptr), Role::Def)),
@@ -149,6 +160,12 @@ impl<'a> Flat<'a> {
     /// The accesses of an item.
     pub fn accesses(&self, item: &Item<'_>) -> &[Access] {
         self.accesses.get(item.first as usize..item.end as usize).unwrap_or(&[])
+    }
+
+    /// The loops that repeat an item, innermost first.
+    pub fn loops_around(&self, item: &Item<'_>) -> impl Iterator<Item = &LoopShape> {
+        let shape = |number: Option<u32>| self.loops.get(number? as usize);
+        std::iter::successors(shape(item.inside), move |inner| shape(inner.parent))
     }
 
     fn block(&mut self, kernel: &Kernel, body: &'a [Stmt]) -> Result<(), EmitError> {
@@ -179,17 +196,19 @@ impl<'a> Flat<'a> {
                 }
                 Stmt::Loop { count: Count::Static(1), body } => self.block(kernel, body)?,
                 Stmt::Loop { count, body } => {
-                    let number = self.loops.len() as u32;
-                    self.loops.push(LoopShape { innermost: true, contracts: false });
+                    let (number, parent) = (self.loops.len() as u32, self.inside);
+                    let depth = parent.map_or(0, |parent| self.loops[parent as usize].depth + 1);
+                    let start = self.items.len() as u32;
+                    self.loops.push(LoopShape { start, parent, depth, innermost: true, contracts: false });
+                    if let Some(parent) = parent {
+                        self.loops[parent as usize].innermost = false;
+                    }
                     let counter = Var { class: Class::General, number: kernel.ptrs + number };
                     self.push(kernel, Op::LoopStart { number, count: *count }, [(counter, Role::Def)])?;
+                    self.inside = Some(number);
                     self.block(kernel, body)?;
                     self.push(kernel, Op::LoopEnd { number }, [(counter, Role::Update)])?;
-                    let inner = self.loops.len() == number as usize + 1;
-                    let contracts = body.iter().any(|stmt| matches!(stmt, Stmt::Inst(Inst::Fma { .. })));
-                    if let Some(shape) = self.loops.get_mut(number as usize) {
-                        *shape = LoopShape { innermost: inner, contracts };
-                    }
+                    self.inside = parent;
                 }
             }
         }
@@ -214,7 +233,7 @@ impl<'a> Flat<'a> {
             }
             self.accesses.push(Access { var, role, range: NO_RANGE });
         }
-        self.items.push(Item { op, first, end: self.accesses.len() as u32 });
+        self.items.push(Item { op, first, end: self.accesses.len() as u32, inside: self.inside });
         Ok(())
     }
 }

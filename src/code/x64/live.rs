@@ -5,7 +5,7 @@
 //! itself, and may have a register of its own.
 
 use super::EmitError;
-use super::flat::{Class, Flat, NO_RANGE, Op, Role, Var};
+use super::flat::{Class, Flat, NO_RANGE, Op, Role, Var, vector};
 use crate::kernels::ir::{Count, Inst};
 
 /// A stretch of times over which a value must keep its place.
@@ -15,22 +15,39 @@ pub(super) struct Range {
     /// The first and the last time, both included.
     pub start: u32,
     pub end: u32,
-    /// How much is lost in memory: accesses, one in a loop counting for 8 outside it.
-    pub weight: u64,
-    /// Never in memory: an item's temporary.
-    pub pinned: bool,
+    /// What it stands for, as the allocator may change it.
+    pub kind: Kind,
     /// The range whose value this one starts as a copy of.
     pub copy_of: u32,
+}
+
+/// What a range stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A value, in a register if there is one.
+    Value,
+    /// What an item needs for itself: always in a register.
+    Temp,
+    /// A value in memory.
+    Memory,
+    /// Nothing any more: another range took over.
+    Gone,
 }
 
 /// Finds the ranges and writes their numbers into the accesses.
 pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, EmitError> {
     let exposed = exposed(flat);
+    for item in &flat.items {
+        if let (Op::Inst(Inst::Fma { acc, .. }), Some(inside)) = (item.op, item.inside)
+            && exposed[inside as usize].vars.contains(&vector(*acc))
+        {
+            flat.loops[inside as usize].contracts = true;
+        }
+    }
     let mut walk = Walk {
         ranges: Vec::new(),
         open: [vec![None; flat.vars[0]], vec![None; flat.vars[1]]],
         held: [vec![0; flat.vars[0]], vec![0; flat.vars[1]]],
-        depth: 0,
     };
     // The variables that each open loop holds.
     let mut holds: Vec<Vec<Var>> = Vec::new();
@@ -51,10 +68,8 @@ pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, Em
                 walk.held[var.class as usize][var.number as usize] += 1;
             }
             holds.push(held);
-            walk.depth += 1;
         }
         if let Op::LoopStart { .. } = item.op {
-            walk.depth = walk.depth.saturating_sub(1);
             for var in holds.pop().unwrap_or_default() {
                 walk.held[var.class as usize][var.number as usize] -= 1;
             }
@@ -64,17 +79,17 @@ pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, Em
             access.range = match access.role {
                 Role::Def if matches!(item.op, Op::Entry) && !walk.is_live(access.var) => NO_RANGE,
                 Role::Def => walk.define(access.var, write),
-                Role::Temp => walk.push(access.var.class, read, write, true),
-                Role::Update => walk.touch(access.var, write),
+                Role::Temp => walk.push(access.var.class, read, write, Kind::Temp),
+                Role::Update => walk.extend(access.var, write),
                 Role::Use | Role::UseLate => continue,
             };
         }
         for access in accesses.iter_mut() {
             match access.role {
-                Role::Use => access.range = walk.touch(access.var, read),
-                Role::UseLate => access.range = walk.touch(access.var, write),
+                Role::Use => access.range = walk.extend(access.var, read),
+                Role::UseLate => access.range = walk.extend(access.var, write),
                 Role::Update => {
-                    walk.touch(access.var, read);
+                    walk.extend(access.var, read);
                 }
                 Role::Def | Role::Temp => {}
             }
@@ -98,7 +113,6 @@ struct Walk {
     open: [Vec<Option<u32>>; 2],
     /// How many of the open loops keep the variable live throughout.
     held: [Vec<u32>; 2],
-    depth: u32,
 }
 
 impl Walk {
@@ -113,13 +127,9 @@ impl Walk {
         })
     }
 
-    fn push(&mut self, class: Class, start: u32, end: u32, pinned: bool) -> u32 {
-        self.ranges.push(Range { class, start, end, weight: self.weight(), pinned, copy_of: NO_RANGE });
+    fn push(&mut self, class: Class, start: u32, end: u32, kind: Kind) -> u32 {
+        self.ranges.push(Range { class, start, end, kind, copy_of: NO_RANGE });
         self.ranges.len() as u32 - 1
-    }
-
-    fn weight(&self) -> u64 {
-        1 << (3 * self.depth.min(12))
     }
 
     /// The live range of a variable, opened at `time` if there is none, stretched to it in any case.
@@ -127,8 +137,7 @@ impl Walk {
         let number = match self.open[var.class as usize][var.number as usize] {
             Some(number) => number,
             None => {
-                let number = self.push(var.class, time, time, false);
-                self.ranges[number as usize].weight = 0;
+                let number = self.push(var.class, time, time, Kind::Value);
                 self.open[var.class as usize][var.number as usize] = Some(number);
                 number
             }
@@ -138,18 +147,9 @@ impl Walk {
         number
     }
 
-    /// A read, or a write in place.
-    fn touch(&mut self, var: Var, time: u32) -> u32 {
-        let number = self.extend(var, time);
-        let weight = self.weight();
-        let range = &mut self.ranges[number as usize];
-        range.weight = range.weight.saturating_add(weight);
-        number
-    }
-
     /// A write: the range starts here, unless a loop around keeps the variable live.
     fn define(&mut self, var: Var, time: u32) -> u32 {
-        let number = self.touch(var, time);
+        let number = self.extend(var, time);
         if self.held[var.class as usize][var.number as usize] == 0 {
             self.open[var.class as usize][var.number as usize] = None;
         }

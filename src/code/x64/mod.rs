@@ -7,7 +7,7 @@
 //! points to. Constants stand behind the code, at a multiple of 32 bytes.
 //!
 //! A contraction of 12 sums, 2 weights and 2 broadcast inputs fills the 16 registers: none is set aside.
-//! Only where registers have to live in memory, two are taken out to load them to.
+//! Items that use values in memory, or need registers for themselves, compete for them like values do.
 
 mod abi;
 mod allocate;
@@ -29,14 +29,14 @@ pub(crate) use abi::Abi;
 use super::Function;
 use crate::kernels::ir::{Kernel, Spills};
 use abi::VECTOR;
-use allocate::{Home, NoRegister, assign};
+use allocate::{NoRegister, assign};
 use emit::{Allocation, Emitter};
 use flat::Class;
 
 /// Why there is no code for a kernel: all but the first are bugs of this compiler.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EmitError {
-    /// A kernel that may not keep registers in memory needs too many.
+    /// A contraction's loop needs too many registers, and may not keep them in memory.
     #[error("it needs {pressure} vector registers at once, there are {available}")]
     Pressure {
         /// Its name.
@@ -83,38 +83,20 @@ impl From<iced_x86::IcedError> for EmitError {
 /// [`EmitError::Pressure`] where registers run out and may not live in memory; bugs of earlier stages.
 pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function, EmitError> {
     let mut flat = flat::flatten(kernel)?;
-    let ranges = live::ranges(&mut flat, &kernel.name)?;
-    let mut homes = vec![Home::Slot(0); ranges.len()];
-    let pressure = || EmitError::Pressure {
+    let mut ranges = live::ranges(&mut flat, &kernel.name)?;
+    let live = allocate::pressure(&ranges, Class::Vector);
+    let no_register = |NoRegister| EmitError::Pressure {
         kernel: kernel.name.clone(),
-        pressure: allocate::pressure(&ranges, Class::Vector),
+        pressure: live,
         available: VECTOR.len() as u32,
     };
-
-    // All registers first; if some values have to be in memory, again without those that they are loaded to.
-    let mut scratch = None;
-    let mut vector = assign(&ranges, Class::Vector, &VECTOR, &mut homes).map_err(|NoRegister| pressure())?;
-    if vector.slots > 0 {
-        if kernel.spills == Spills::Refused {
-            return Err(pressure());
-        }
-        let (registers, last) = VECTOR.split_at(VECTOR.len() - 2);
-        vector = assign(&ranges, Class::Vector, registers, &mut homes).map_err(|NoRegister| pressure())?;
-        vector.used |= last.iter().fold(0, |bits, register| bits | 1 << register);
-        scratch = Some([last[0], last[1]]);
-    }
-    let mut general_scratch = None;
-    let registers = abi.general();
-    let mut general =
-        assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
-    if general.slots > 0 {
-        let (registers, last) = registers.split_at(registers.len() - 1);
-        general = assign(&ranges, Class::General, registers, &mut homes).map_err(|NoRegister| pressure())?;
-        general.used |= 1 << last[0];
-        general_scratch = Some(last[0]);
-    }
-
-    let allocation = Allocation { homes, vector, general, scratch, general_scratch };
+    let mut homes = Vec::new();
+    let vector = assign(&mut flat, &mut ranges, Class::Vector, &VECTOR, kernel.spills, &mut homes);
+    let vector = vector.map_err(no_register)?;
+    let general = abi.general();
+    let general = assign(&mut flat, &mut ranges, Class::General, general, Spills::Allowed, &mut homes);
+    let general = general.map_err(no_register)?;
+    let allocation = Allocation { homes, vector, general };
     let (bytes, code_len) = Emitter::new(kernel, &flat, &allocation, abi)?.run()?;
     Ok(Function { symbol, bytes, align: pool::ALIGN as u64, relocs: Vec::new(), code_len })
 }

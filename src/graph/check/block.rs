@@ -87,12 +87,21 @@ impl<'a> Checker<'a> {
             let chain: Vec<&str> = ring.iter().map(|(n, _)| *n).chain([name]).collect();
             let text = format!("the block `{last}` uses itself");
             let diagnostic = Diagnostic::error(Code::RecursiveBlock, span, text).note(shortened(&chain));
-            self.report(diagnostic.help("blocks are inlined, so they may not recurse; `repeat n { … }` repeats"));
+            self.report(
+                diagnostic.help("blocks are inlined, so they may not recurse; `repeat n { … }` repeats"),
+            );
         }
     }
 
     /// Applies a block to a value: its statements, with names of their own.
-    pub fn inline(&mut self, callee: &str, call: Option<&'a Call>, span: Span, x: Id, name: Option<&str>) -> Id {
+    pub fn inline(
+        &mut self,
+        callee: &str,
+        call: Option<&'a Call>,
+        span: Span,
+        x: Id,
+        name: Option<&str>,
+    ) -> Id {
         let Some(block) = self.blocks.get_mut(callee) else { return self.unknown(vec![x], span) };
         block.used = true;
         let (def, recursive) = (block.def, block.recursive);

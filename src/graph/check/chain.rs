@@ -31,7 +31,9 @@ impl<'a> Checker<'a> {
         for (i, layer) in layers.into_iter().enumerate() {
             let own = match name {
                 Some(name) if weighted > 1 => Some(format!("{name}.{i}")),
-                Some(name) if self.is_weighted(layer) || (weighted == 0 && i == last) => Some(name.to_owned()),
+                Some(name) if self.is_weighted(layer) || (weighted == 0 && i == last) => {
+                    Some(name.to_owned())
+                }
                 _ => None,
             };
             if self.budget.stopped {
@@ -50,7 +52,8 @@ impl<'a> Checker<'a> {
                 if !self.scope.broken {
                     let text = "there is no current value yet: the model has several inputs";
                     let names = self.scope.names.iter().filter(|(_, b)| matches!(b.thing, Thing::Value(_)));
-                    let names: Vec<String> = names.map(|(name, _)| format!("`{name} |> …`")).take(3).collect();
+                    let names: Vec<String> =
+                        names.map(|(name, _)| format!("`{name} |> …`")).take(3).collect();
                     let diagnostic = Diagnostic::error(Code::NoCurrentValue, span, text);
                     self.report(diagnostic.help(format!("start from one of them: {}", names.join(" or "))));
                 }
@@ -71,7 +74,10 @@ impl<'a> Checker<'a> {
                 }
                 let Some(first) = self.scope.names.get(text).map(|b| b.span) else { return true };
                 let bare = keys::bare_layer(text)
-                    || self.blocks.get(text).is_some_and(|b| b.def.params.iter().all(|p| p.default.is_some()));
+                    || self
+                        .blocks
+                        .get(text)
+                        .is_some_and(|b| b.def.params.iter().all(|p| p.default.is_some()));
                 if bare {
                     let text = format!("`{text}` is both a layer and the name of a value");
                     let diagnostic = Diagnostic::error(Code::AmbiguousName, expr.span, text)
@@ -85,7 +91,9 @@ impl<'a> Checker<'a> {
             ExprKind::Call(call) => {
                 let name = call.callee.text.as_str();
                 match table::layer(name) {
-                    Some(layer) => !(layer.elementwise() && self.operand_of(call, layer.positional).is_some()),
+                    Some(layer) => {
+                        !(layer.elementwise() && self.operand_of(call, layer.positional).is_some())
+                    }
                     None => self.blocks.contains_key(name),
                 }
             }
@@ -168,7 +176,9 @@ impl<'a> Checker<'a> {
 
     fn not_a_layer(&mut self, expr: &Expr, x: Id, why: &str) -> Id {
         let diagnostic = Diagnostic::error(Code::ValueAsLayer, expr.span, "a layer or block must stand here");
-        self.report(diagnostic.label(why).note("`|>` applies the layer on its right to the value on its left"));
+        self.report(
+            diagnostic.label(why).note("`|>` applies the layer on its right to the value on its left"),
+        );
         self.unknown(vec![x], expr.span)
     }
 

@@ -28,8 +28,9 @@ impl<'a> Checker<'a> {
                 let text = format!("a value is needed, and this is {}", other.describe());
                 let diagnostic = Diagnostic::error(Code::WrongKind, span, text);
                 let diagnostic = match other {
-                    Thing::Taps(_) | Thing::List(_) => diagnostic
-                        .help("`kernel name = …` outside of the model names a kernel, `filter(name)` applies it"),
+                    Thing::Taps(_) | Thing::List(_) => diagnostic.help(
+                        "`kernel name = …` outside of the model names a kernel, `filter(name)` applies it",
+                    ),
                     _ => diagnostic,
                 };
                 self.report(diagnostic);
@@ -59,7 +60,11 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => self.name(name, words),
             ExprKind::Paren(inner) => self.eval(inner, words),
             ExprKind::List(items) => {
-                if self.spend_taps(items.len(), expr.span) { Thing::List(self.items(items)) } else { Thing::Unknown }
+                if self.spend_taps(items.len(), expr.span) {
+                    Thing::List(self.items(items))
+                } else {
+                    Thing::Unknown
+                }
             }
             ExprKind::Tuple(items) => Thing::Tuple(self.items(items)),
             ExprKind::Call(call) => self.call(call, expr.span),
@@ -88,7 +93,8 @@ impl<'a> Checker<'a> {
                     Some(id) => Thing::Value(id),
                     None if self.scope.broken => Thing::Unknown,
                     None => {
-                        let text = "`input` is what a block is applied to, and there is nothing of the kind here";
+                        let text =
+                            "`input` is what a block is applied to, and there is nothing of the kind here";
                         self.error(Code::NoCurrentValue, name.span, text);
                         Thing::Unknown
                     }
@@ -157,7 +163,10 @@ impl<'a> Checker<'a> {
                 Thing::Value(self.unknown(vec![*x], span))
             }
             (Thing::Unknown, _) | (_, Thing::Unknown) => Thing::Unknown,
-            (Thing::Value(_) | Thing::Int(_) | Thing::Num(_), Thing::Value(_) | Thing::Int(_) | Thing::Num(_)) => {
+            (
+                Thing::Value(_) | Thing::Int(_) | Thing::Num(_),
+                Thing::Value(_) | Thing::Int(_) | Thing::Num(_),
+            ) => {
                 let op = match op {
                     ast::BinaryOp::Add => BinaryOp::Add,
                     ast::BinaryOp::Sub => BinaryOp::Sub,
@@ -170,9 +179,10 @@ impl<'a> Checker<'a> {
                 };
                 Thing::Value(self.elementwise(op, a, b, span))
             }
-            (Thing::Taps(_) | Thing::Int(_) | Thing::Num(_), Thing::Taps(_) | Thing::Int(_) | Thing::Num(_)) => {
-                self.taps_arithmetic(op, a, b, span)
-            }
+            (
+                Thing::Taps(_) | Thing::Int(_) | Thing::Num(_),
+                Thing::Taps(_) | Thing::Int(_) | Thing::Num(_),
+            ) => self.taps_arithmetic(op, a, b, span),
             _ => {
                 let text =
                     format!("`{}` does not go between {} and {}", op.symbol(), a.describe(), b.describe());
@@ -298,7 +308,13 @@ impl<'a> Checker<'a> {
     }
 
     /// A function of values and numbers.
-    fn compute(&mut self, def: &FunctionDef, things: &[(Thing, Span)], settings: &Settings, span: Span) -> Thing {
+    fn compute(
+        &mut self,
+        def: &FunctionDef,
+        things: &[(Thing, Span)],
+        settings: &Settings,
+        span: Span,
+    ) -> Thing {
         let values: Vec<Id> = things
             .iter()
             .filter_map(|(thing, _)| match thing {
@@ -352,7 +368,11 @@ impl<'a> Checker<'a> {
             let other = things.iter().find(|(thing, _)| thing.number().is_none());
             let what = other.map_or_else(String::new, |(thing, _)| thing.describe());
             let place = other.map_or(span, |(_, span)| *span);
-            self.error(Code::WrongKind, place, format!("`{}` takes values and numbers, and this is {what}", def.name));
+            self.error(
+                Code::WrongKind,
+                place,
+                format!("`{}` takes values and numbers, and this is {what}", def.name),
+            );
             return Thing::Unknown;
         };
         let whole = things.iter().all(|(thing, _)| matches!(thing, Thing::Int(_)));
@@ -389,9 +409,12 @@ impl<'a> Checker<'a> {
         for ((shape, &id), (_, place)) in shapes.iter().zip(&ids).zip(things).skip(1) {
             let same = shape.dims.len() == joined.dims.len()
                 && shape.batched == joined.batched
-                && shape.dims.iter().zip(&joined.dims).enumerate().all(|(i, (a, b))| {
-                    i == axis || a.is_none() || b.is_none() || a == b
-                });
+                && shape
+                    .dims
+                    .iter()
+                    .zip(&joined.dims)
+                    .enumerate()
+                    .all(|(i, (a, b))| i == axis || a.is_none() || b.is_none() || a == b);
             if !same {
                 let other = shapes.first().map(Shape::to_string).unwrap_or_default();
                 let text = format!("{other} and {shape} cannot be joined along axis {axis}");

@@ -32,7 +32,9 @@ impl<'a> Checker<'a> {
         for part in &name.parts {
             match part {
                 NamePart::Text(part) => text.push_str(part),
-                NamePart::Index(expr) => text.push_str(&self.whole(expr, 0, "an index in a name")?.to_string()),
+                NamePart::Index(expr) => {
+                    text.push_str(&self.whole(expr, 0, "an index in a name")?.to_string())
+                }
             }
         }
         if text.len() + self.scope.prefix.len() > limits::NAME_BYTES {
@@ -113,7 +115,9 @@ impl<'a> Checker<'a> {
                 format!("this `{layer}` has weights but no name to find them by in the file"),
             ),
         };
-        self.report(diagnostic.help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")));
+        self.report(
+            diagnostic.help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")),
+        );
     }
 
     /// A parameter `prefix.suffix`; the one that is there already where weights are shared.
@@ -132,7 +136,8 @@ impl<'a> Checker<'a> {
         }
         let elements = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         if elements.is_none_or(|n| n > limits::ELEMENTS) {
-            let text = format!("its weight {dims:?} has more elements than the limit of {}", limits::ELEMENTS);
+            let text =
+                format!("its weight {dims:?} has more elements than the limit of {}", limits::ELEMENTS);
             self.error(Code::TooManyElements, span, text);
             return None;
         }
@@ -146,8 +151,12 @@ impl<'a> Checker<'a> {
         let (first, place) = (node.shape.clone()?, node.span);
         if !wanted {
             let text = format!("the weights of two layers would both be `{key}`");
-            let diagnostic = Diagnostic::error(Code::DuplicateKey, span, text).also(place, "the first is here");
-            self.report(diagnostic.help("`key=\"…\"` in one of them shares the weights, another name keeps them apart"));
+            let diagnostic =
+                Diagnostic::error(Code::DuplicateKey, span, text).also(place, "the first is here");
+            self.report(
+                diagnostic
+                    .help("`key=\"…\"` in one of them shares the weights, another name keeps them apart"),
+            );
             return None;
         }
         if first.concrete().is_none_or(|ty| ty.dims != dims) {

@@ -73,7 +73,9 @@ impl<'a> Checker<'a> {
                     if super::table::layer(name).is_some() || super::table::function(name).is_some() {
                         let text = format!("`{name}` is a layer or function of the language");
                         let diagnostic = Diagnostic::error(Code::ReservedName, def.name.span, text);
-                        self.report(diagnostic.help(format!("call the block something else, `{name}_block`")));
+                        self.report(
+                            diagnostic.help(format!("call the block something else, `{name}_block`")),
+                        );
                         continue;
                     }
                     match self.blocks.get(name).map(|b| b.def.name.span) {
@@ -99,8 +101,11 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn twice(&mut self, what: &str, name: &ast::Ident, first: Span) {
-        let diagnostic =
-            Diagnostic::error(Code::DuplicateName, name.span, format!("there are two {what}s `{}`", name.text));
+        let diagnostic = Diagnostic::error(
+            Code::DuplicateName,
+            name.span,
+            format!("there are two {what}s `{}`", name.text),
+        );
         self.report(diagnostic.also(first, "the first is here"));
     }
 
@@ -113,8 +118,11 @@ impl<'a> Checker<'a> {
                 if found.is_none() && !(models.is_empty() && self.broken_items) {
                     let diagnostic =
                         Diagnostic::file_error(Code::NoModel, format!("the file has no model `{wanted}`"));
-                    let diagnostic =
-                        if names.is_empty() { diagnostic } else { diagnostic.note(format!("it has {names}")) };
+                    let diagnostic = if names.is_empty() {
+                        diagnostic
+                    } else {
+                        diagnostic.note(format!("it has {names}"))
+                    };
                     let names = models.iter().map(|m| m.name.text.as_str());
                     self.report(Self::suggest(diagnostic, wanted, names));
                 }
@@ -131,7 +139,9 @@ impl<'a> Checker<'a> {
             (None, [_, second, ..]) => {
                 let text = format!("the file has {} models and none was chosen", models.len());
                 let diagnostic = Diagnostic::error(Code::SeveralModels, second.name.span, text);
-                self.report(diagnostic.note(format!("they are {names}")).help("choose one with `--model NAME`"));
+                self.report(
+                    diagnostic.note(format!("they are {names}")).help("choose one with `--model NAME`"),
+                );
                 None
             }
         }
@@ -148,7 +158,11 @@ impl<'a> Checker<'a> {
                 None => {
                     let text = format!("the model has no size `{name}`");
                     let diagnostic = Diagnostic::file_error(Code::UnknownSize, text);
-                    self.report(Self::suggest(diagnostic, name, signature.sizes.iter().map(|(n, _)| n.as_str())));
+                    self.report(Self::suggest(
+                        diagnostic,
+                        name,
+                        signature.sizes.iter().map(|(n, _)| n.as_str()),
+                    ));
                 }
             }
         }
@@ -156,7 +170,11 @@ impl<'a> Checker<'a> {
             if !signature.inputs.iter().any(|i| i.name == *name) {
                 let text = format!("the model has no input `{name}`");
                 let diagnostic = Diagnostic::file_error(Code::UnknownName, text);
-                self.report(Self::suggest(diagnostic, name, signature.inputs.iter().map(|i| i.name.as_str())));
+                self.report(Self::suggest(
+                    diagnostic,
+                    name,
+                    signature.inputs.iter().map(|i| i.name.as_str()),
+                ));
             }
         }
         for input in &signature.inputs {
@@ -232,7 +250,8 @@ impl<'a> Checker<'a> {
         }
         match ids.as_slice() {
             [] => {
-                let failed = model.body.iter().any(|s| matches!(s.kind, StmtKind::Error | StmtKind::Input(_)));
+                let failed =
+                    model.body.iter().any(|s| matches!(s.kind, StmtKind::Error | StmtKind::Input(_)));
                 if failed {
                     self.scope.broken = true;
                 } else {

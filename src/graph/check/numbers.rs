@@ -77,7 +77,11 @@ impl<'a> Checker<'a> {
             Thing::Int(v) => match u64::try_from(*v) {
                 Ok(v) if v >= least => Some(v),
                 _ => {
-                    self.error(Code::OutOfRange, span, format!("{what} must be at least {least}, and this is {v}"));
+                    self.error(
+                        Code::OutOfRange,
+                        span,
+                        format!("{what} must be at least {least}, and this is {v}"),
+                    );
                     None
                 }
             },
@@ -118,7 +122,11 @@ impl<'a> Checker<'a> {
         }
         out.push_str(rest);
         if out.len() > crate::limits::NAME_BYTES {
-            self.error(Code::NameTooLong, span, format!("a key has at most {} bytes", crate::limits::NAME_BYTES));
+            self.error(
+                Code::NameTooLong,
+                span,
+                format!("a key has at most {} bytes", crate::limits::NAME_BYTES),
+            );
             return None;
         }
         Some(out)

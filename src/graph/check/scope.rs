@@ -204,7 +204,14 @@ impl Checker<'_> {
     }
 
     /// Adds a node. Its shape is held to the limits.
-    pub fn emit(&mut self, op: Option<Op>, args: Vec<Id>, shape: Option<Shape>, stem: &str, span: Span) -> Id {
+    pub fn emit(
+        &mut self,
+        op: Option<Op>,
+        args: Vec<Id>,
+        shape: Option<Shape>,
+        stem: &str,
+        span: Span,
+    ) -> Id {
         let name = self.drafts.generated(stem);
         self.emit_as(op, args, shape, name, span)
     }
@@ -229,13 +236,16 @@ impl Checker<'_> {
     /// Whether a shape is within the limits; reports it if not.
     pub fn within_limits(&mut self, shape: &Shape, span: Span) -> bool {
         if shape.dims.len() > limits::RANK {
-            let text = format!("{shape} has {} axes, more than the limit of {}", shape.dims.len(), limits::RANK);
+            let text =
+                format!("{shape} has {} axes, more than the limit of {}", shape.dims.len(), limits::RANK);
             self.error(Code::TooManyAxes, span, text);
             return false;
         }
         if let Some(&dim) = shape.dims.iter().flatten().find(|&&d| d > limits::DIM) {
             let text = format!("an axis of {dim} elements is longer than the limit of {}", limits::DIM);
-            self.report(Diagnostic::error(Code::DimTooLarge, span, text).note(format!("the shape would be {shape}")));
+            self.report(
+                Diagnostic::error(Code::DimTooLarge, span, text).note(format!("the shape would be {shape}")),
+            );
             return false;
         }
         let elements = shape.dims.iter().flatten().try_fold(1u64, |n, &d| n.checked_mul(d));

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     /// The whole layer: for what concerns no setting that was given.
     pub span: Span,
     entries: Vec<Entry>,
+    /// A name of a setting was wrong: what seems to be missing was probably meant by it.
+    misnamed: bool,
 }
 
 /// A getter for each kind: the default where a setting was not given, `None` where it is not known.
@@ -65,6 +67,11 @@ impl Settings {
 
     fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.name == name)
+    }
+
+    /// Whether a setting may be missing because its name was misspelt.
+    pub fn misnamed(&self) -> bool {
+        self.misnamed
     }
 
     /// Whether a setting was given, well or not.
@@ -110,7 +117,7 @@ impl<'a> Checker<'a> {
         skip: usize,
         span: Span,
     ) -> Settings {
-        let mut settings = Settings { span, entries: Vec::new() };
+        let mut settings = Settings { span, entries: Vec::new(), misnamed: false };
         let mut place = 0;
         for arg in call.map(|c| c.args.as_slice()).unwrap_or_default().iter().skip(skip) {
             let def = match &arg.name {
@@ -121,6 +128,7 @@ impl<'a> Checker<'a> {
                 }
             };
             let Some(def) = def else {
+                settings.misnamed |= arg.name.is_some();
                 self.unknown_setting(owner, table, positional, arg);
                 continue;
             };
@@ -138,6 +146,10 @@ impl<'a> Checker<'a> {
             if settings.given(def.name) {
                 continue;
             }
+            settings.entries.push(Entry { name: def.name, span, setting: None });
+            if settings.misnamed {
+                continue;
+            }
             let text = format!("`{owner}` needs `{}`", def.name);
             let diagnostic = Diagnostic::error(Code::MissingSetting, span, text);
             let example = match def.kind {
@@ -147,7 +159,6 @@ impl<'a> Checker<'a> {
                 _ => format!("`{owner}({}=3)`", def.name),
             };
             self.report(diagnostic.note(format!("`{}` is {}", def.name, def.doc)).help(example));
-            settings.entries.push(Entry { name: def.name, span, setting: None });
         }
         settings
     }
@@ -217,7 +228,9 @@ impl<'a> Checker<'a> {
         let taps = self.taps(expr)?;
         let (wanted, help) = match def.kind {
             Kind::Taps2 => (2, "`conv(weight=…)` takes taps of four axes"),
-            Kind::Taps4 => (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four"),
+            Kind::Taps4 => {
+                (4, "`filter(taps)` applies a kernel of two axes to each channel; `[[[[…]]]]` has four")
+            }
             _ => return Some(Setting::Taps(taps)),
         };
         if taps.dims.len() == wanted {
@@ -281,8 +294,10 @@ impl<'a> Checker<'a> {
     fn kind_help(&self, diagnostic: Diagnostic, def: &Arg, thing: &Thing) -> Diagnostic {
         match (def.kind, thing) {
             (Kind::Pair(_) | Kind::Pad | Kind::Factor, Thing::List(items)) if items.len() == 2 => {
-                let numbers: Vec<String> =
-                    items.iter().map(|i| i.thing.number().map_or("…".to_owned(), |v| v.to_string())).collect();
+                let numbers: Vec<String> = items
+                    .iter()
+                    .map(|i| i.thing.number().map_or("…".to_owned(), |v| v.to_string()))
+                    .collect();
                 diagnostic.help(format!("a pair has round brackets: `{}=({})`", def.name, numbers.join(", ")))
             }
             (Kind::Pair(_), Thing::Taps(_) | Thing::List(_)) if def.name == "kernel" => {
@@ -371,7 +386,8 @@ impl<'a> Checker<'a> {
                 None => {
                     ok = false;
                     if !matches!(item.thing, Thing::Unknown) {
-                        let text = format!("a list of numbers is needed, and this is {}", item.thing.describe());
+                        let text =
+                            format!("a list of numbers is needed, and this is {}", item.thing.describe());
                         self.error(Code::WrongKind, item.span, text);
                     }
                 }

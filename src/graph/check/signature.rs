@@ -55,7 +55,8 @@ pub enum DimSignature {
 /// Describes a model of a file: the one asked for, or the only one.
 pub fn signature(file: &ast::File, model: Option<&str>) -> Signature {
     let models: Vec<&ModelDef> = models(file).collect();
-    let mut out = Signature { models: models.iter().map(|m| m.name.text.clone()).collect(), ..Signature::default() };
+    let mut out =
+        Signature { models: models.iter().map(|m| m.name.text.clone()).collect(), ..Signature::default() };
     let chosen = match (model, models.as_slice()) {
         (Some(name), _) => models.iter().find(|m| m.name.text == name).copied(),
         (None, [only]) => Some(*only),

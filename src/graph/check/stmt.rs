@@ -23,10 +23,10 @@ impl<'a> Checker<'a> {
             StmtKind::Input(def) if !top => {
                 let text = "an input is declared in a model itself, not in a block or `repeat`";
                 self.error(Code::Misplaced, stmt.span, text);
-                self.scope.names.entry(def.name.text.clone()).or_insert(super::scope::Binding {
-                    thing: Thing::Unknown,
-                    span: def.name.span,
-                });
+                self.scope
+                    .names
+                    .entry(def.name.text.clone())
+                    .or_insert(super::scope::Binding { thing: Thing::Unknown, span: def.name.span });
             }
             StmtKind::Weights(_) | StmtKind::Labels(_) | StmtKind::Output(_) if !top => {
                 let what = match stmt.kind {
@@ -118,7 +118,10 @@ impl<'a> Checker<'a> {
     /// level back.
     pub fn deeper(&mut self, span: Span) -> bool {
         if self.budget.depth >= limits::EXPANSION_DEPTH {
-            let text = format!("blocks, repeats and expressions are nested more than {} deep", limits::EXPANSION_DEPTH);
+            let text = format!(
+                "blocks, repeats and expressions are nested more than {} deep",
+                limits::EXPANSION_DEPTH
+            );
             self.error(Code::TooDeep, span, text);
             return false;
         }
@@ -161,10 +164,15 @@ impl<'a> Checker<'a> {
     fn rename(&mut self, id: Id, first: usize, name: &str) {
         let full = format!("{}{name}", self.scope.prefix);
         let made_here = id.index() >= first;
-        let weighted = self.drafts.keys.range(format!("{full}.")..).next().is_some_and(|(key, _)| {
-            key.strip_prefix(&full).is_some_and(|rest| rest.starts_with('.'))
-        });
-        if made_here && !weighted && self.drafts.free(&full)
+        let weighted = self
+            .drafts
+            .keys
+            .range(format!("{full}.")..)
+            .next()
+            .is_some_and(|(key, _)| key.strip_prefix(&full).is_some_and(|rest| rest.starts_with('.')));
+        if made_here
+            && !weighted
+            && self.drafts.free(&full)
             && let Some(node) = self.drafts.nodes.get_mut(id.index())
             && !node.name.is_empty()
         {

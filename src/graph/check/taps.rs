@@ -114,7 +114,9 @@ impl<'a> Checker<'a> {
                 let text = format!("a kernel is needed, and this is {}", other.describe());
                 let diagnostic = Diagnostic::error(Code::WrongKind, span, text);
                 let diagnostic = match other {
-                    Thing::Int(_) | Thing::Num(_) => diagnostic.help("`box(3)` or `[[1, 2], [3, 4]]` are kernels"),
+                    Thing::Int(_) | Thing::Num(_) => {
+                        diagnostic.help("`box(3)` or `[[1, 2], [3, 4]]` are kernels")
+                    }
                     _ => diagnostic,
                 };
                 self.report(diagnostic);
@@ -169,7 +171,9 @@ impl<'a> Checker<'a> {
         if let Some(first) = length.filter(|&l| l != count) {
             let (it, of) = if level + 1 == lengths.len() { ("row", "taps") } else { ("list", "elements") };
             let text = format!("this {it} has {count} {of}, the first has {first}");
-            self.report(Diagnostic::error(Code::BadTaps, span, text).help("all rows of a kernel are equally long"));
+            self.report(
+                Diagnostic::error(Code::BadTaps, span, text).help("all rows of a kernel are equally long"),
+            );
             return false;
         }
         if let Some(slot) = lengths.get_mut(level) {
@@ -214,7 +218,13 @@ impl<'a> Checker<'a> {
     }
 
     /// A built-in kernel or a function of kernels.
-    pub fn taps_function(&mut self, function: Function, settings: &Settings, operand: Option<Rc<Taps>>, span: Span) -> Thing {
+    pub fn taps_function(
+        &mut self,
+        function: Function,
+        settings: &Settings,
+        operand: Option<Rc<Taps>>,
+        span: Span,
+    ) -> Thing {
         let made = match function {
             Function::Transpose => operand.map(|taps| taps.transposed()),
             Function::Flip => operand.map(|taps| taps.flipped()),
@@ -237,7 +247,8 @@ impl<'a> Checker<'a> {
         match count.filter(|&n| n <= limits::TAPS) {
             Some(count) => Some(count),
             None => {
-                let text = format!("a kernel of {size}×{size} has more than {} taps, the limit", limits::TAPS);
+                let text =
+                    format!("a kernel of {size}×{size} has more than {} taps, the limit", limits::TAPS);
                 self.error(Code::TooManyTaps, span, text);
                 None
             }
@@ -258,7 +269,9 @@ impl<'a> Checker<'a> {
         if size % 2 == 0 {
             let text = format!("a Gaussian has a centre: `size` must be odd, and this is {size}");
             let diagnostic = Diagnostic::error(Code::OutOfRange, settings.span("size"), text);
-            self.report(diagnostic.help(format!("`gaussian({})` is the next larger", size.saturating_add(1))));
+            self.report(
+                diagnostic.help(format!("`gaussian({})` is the next larger", size.saturating_add(1))),
+            );
             return None;
         }
         self.side(size, settings.span("size"))?;

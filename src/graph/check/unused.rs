@@ -44,7 +44,9 @@ fn values(checker: &mut Checker<'_>, outputs: &[(String, Id)]) {
             continue;
         }
         let diagnostic = match input {
-            Some(name) => Diagnostic::warning(Code::UnusedInput, span, format!("the input `{name}` is never used")),
+            Some(name) => {
+                Diagnostic::warning(Code::UnusedInput, span, format!("the input `{name}` is never used"))
+            }
             None => Diagnostic::warning(Code::UnusedValue, span, "this value is never used")
                 .help("`output a, b` names the outputs, if it is meant as one"),
         };

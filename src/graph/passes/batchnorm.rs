@@ -26,7 +26,8 @@ pub fn fold_batchnorm(graph: &Graph) -> Graph {
 fn replace(r: &mut Rewrite<'_>, node: &Node, x: Value, statistics: [Value; 4], eps: f32, only: bool) {
     let [scale, shift, mean, variance] = statistics.map(|v| r.get(v));
     let span = node.span;
-    let name = |part: &str| format!("{}.{part}", node.name);
+    // A slash is in no name of the language, so these are unique.
+    let name = |part: &str| format!("{}/{part}", node.name);
     let eps = r.number(eps, name("eps"), span);
     let sum = r.binary(BinaryOp::Add, variance, eps, variance, name("variance_eps"), span);
     let deviation = r.unary(UnaryOp::Sqrt, sum, name("deviation"), span);

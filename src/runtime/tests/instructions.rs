@@ -104,6 +104,7 @@ fn comparisons_at_the_edges() {
 fn unary_operations_at_the_edges() {
     for op in [VecUnary::Sqrt, VecUnary::Round, VecUnary::Floor, VecUnary::SumLanes, VecUnary::MaxLanes] {
         check_vectors(false, edges(), |k, _, b| k.unary(op, b));
+        check_vectors(false, [words(numbers(13)), words(numbers(14))], |k, a, _| k.unary(op, a));
     }
     check_vectors(true, edges(), |k, _, b| k.unary(VecUnary::ToInt, b));
     check_vectors(true, [bits(1), bits(2)], |k, a, _| k.unary(VecUnary::ToFloat, a));

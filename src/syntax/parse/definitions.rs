@@ -20,8 +20,13 @@ impl Builder<'_> {
             let span = span_of(&part);
             let item = match part.as_rule() {
                 Rule::comment | Rule::EOI => continue,
+                Rule::junk | Rule::broken_block if !self.has_room() => {
+                    self.errors += 1;
+                    Item::Error(span)
+                }
                 Rule::junk | Rule::broken_block => {
-                    if self.is_statement(&part) {
+                    let is_run = outside.as_ref().is_some_and(|outside| outside.count >= LONG_RUN);
+                    if is_run || self.is_statement(&part) {
                         let outside = outside.get_or_insert(Outside { first: span, count: 0 });
                         outside.count += 1;
                         self.body_of_broken(part);
@@ -155,6 +160,9 @@ impl Builder<'_> {
         Item::Model(def)
     }
 }
+
+/// After so many statements outside of a model the next are not looked at any more.
+const LONG_RUN: usize = 1_000;
 
 /// Statements in a row outside of a model.
 struct Outside {

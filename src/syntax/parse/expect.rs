@@ -24,14 +24,22 @@ pub(super) fn found(text: &str, at: usize) -> Found {
         let words = if rest.is_empty() { "the end of the file" } else { "the end of the line" };
         return Found { text: String::new(), span: span(before, before), words: words.to_owned() };
     }
-    let words = if token.starts_with('"') {
-        "a string".to_owned()
-    } else if token.chars().count() > 40 {
-        format!("`{}…`", token.chars().take(39).collect::<String>())
-    } else {
-        format!("`{token}`")
-    };
+    if token.starts_with(|c: char| !c.is_ascii() && c.is_alphanumeric()) {
+        // The parser stopped at the first letter that a name cannot have: show the whole word.
+        let start = text.get(..at).unwrap_or("").trim_end_matches(|c: char| c.is_ascii() && is_word(c)).len();
+        let word = text.get(start..at + token.len()).unwrap_or(token);
+        return Found { text: word.to_owned(), span: span(start, start + word.len()), words: shown(word) };
+    }
+    let words = if token.starts_with('"') { "a string".to_owned() } else { shown(token) };
     Found { text: token.to_owned(), span: span(at, at + token.len()), words }
+}
+
+/// A token in a message; a long one is cut.
+fn shown(token: &str) -> String {
+    match token.char_indices().nth(40) {
+        Some((at, _)) => format!("`{}…`", &token[..at]),
+        None => format!("`{token}`"),
+    }
 }
 
 /// The first token of a text, the longest that a reader would take as one; empty at a line's end.
@@ -77,70 +85,76 @@ fn is_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// What the grammar would have taken, most useful first.
-pub(super) fn expected(rules: &[Rule]) -> Vec<&'static str> {
-    let has = |rule: Rule| rules.contains(&rule);
+/// What the grammar would have taken. After the keyword of a statement, `after_keyword`, that it
+/// might have been a name is of no interest.
+pub(super) fn expected(rules: &[Rule], after_keyword: bool) -> Vec<&'static str> {
     let mut words: Vec<&'static str> = Vec::new();
-    let mut add = |word: &'static str| {
+    for word in rules.iter().filter_map(|&rule| describe(rule)) {
         if !words.contains(&word) {
             words.push(word);
         }
-    };
-    for &rule in rules {
-        match rule {
-            Rule::kernel_def
-            | Rule::block_def
-            | Rule::model_def
-            | Rule::kw_kernel
-            | Rule::kw_block
-            | Rule::kw_model => {
-                add("`kernel`, `block` or `model`");
-            }
-            Rule::comma => add("`,`"),
-            Rule::equals => add("`=`"),
-            Rule::open_paren | Rule::args | Rule::params => add("`(`"),
-            Rule::close_paren => add("`)`"),
-            Rule::open_bracket => add("`[`"),
-            Rule::dims => add("the axes in `[…]`"),
-            Rule::close_bracket => add("`]`"),
-            Rule::open_brace | Rule::body => add("`{`"),
-            Rule::close_brace => add("`}`"),
-            Rule::kw_as => add("`as`"),
-            Rule::arrow | Rule::note => add("`->`"),
-            Rule::ident | Rule::param => add("a name"),
-            Rule::arg => add("a setting"),
-            Rule::dim | Rule::symbol | Rule::note_dim => add("an axis"),
-            Rule::expr
-            | Rule::inner
-            | Rule::integer
-            | Rule::number
-            | Rule::list
-            | Rule::paren
-            | Rule::neg => add("a value"),
-            Rule::string => add("a string in quotes"),
-            Rule::name | Rule::call => {
-                add(if has(Rule::number) || has(Rule::expr) { "a value" } else { "a name" })
-            }
-            Rule::pipe | Rule::add | Rule::sub | Rule::mul | Rule::div | Rule::rem => add("an operator"),
-            Rule::line_end => add("the end of the line"),
-            _ => {}
+    }
+    if words.contains(&"a statement") {
+        return vec!["a statement"];
+    }
+    // A value may begin in many ways, and a call is one of them.
+    keep_unless(&mut words, &["a value"], &["a name", "a string in quotes", "`(`", "`[`", "an operator"]);
+    if after_keyword {
+        let name_goes_on = ["an operator", "the end of the line", "`=`", "`(`", "`->`"];
+        let rest: Vec<&str> = words.iter().copied().filter(|word| !name_goes_on.contains(word)).collect();
+        if !rest.is_empty() {
+            words = rest;
         }
     }
-    if words.contains(&"a value") {
-        // A value may be a name or a string.
-        words.retain(|word| !matches!(*word, "a name" | "a string in quotes"));
-    }
     // Where a list or a line may end, that is what is meant; that operators fit as well is no news.
-    let closes = |word: &&str| matches!(*word, "`,`" | "`)`" | "`]`" | "`}`");
-    if words.iter().any(|word| closes(&word)) {
-        words.retain(|word| closes(&word) || matches!(*word, "a value" | "a setting" | "an axis" | "a name"));
-    } else if words.contains(&"the end of the line") {
-        words.retain(|word| matches!(*word, "the end of the line" | "an operator"));
-        words.sort_unstable();
-    } else if words.contains(&"`{`") {
-        words.retain(|word| *word != "an operator");
-    }
+    let closers = ["`,`", "`)`", "`]`", "`}`"];
+    keep_unless(&mut words, &closers, &["an operator", "`(`", "`=`", "`->`"]);
+    keep_unless(&mut words, &["`{`"], &["an operator", "`(`"]);
+    keep_unless(&mut words, &["the end of the line"], &["`(`", "`=`", "`->`"]);
+    words.sort_by_key(|word| closers.contains(word));
     words
+}
+
+/// Drops some words if one of some others is there.
+fn keep_unless(words: &mut Vec<&'static str>, present: &[&str], dropped: &[&str]) {
+    if words.iter().any(|word| present.contains(word)) {
+        words.retain(|word| !dropped.contains(word));
+    }
+}
+
+fn describe(rule: Rule) -> Option<&'static str> {
+    Some(match rule {
+        Rule::lone_item
+        | Rule::kernel_def
+        | Rule::block_def
+        | Rule::model_def
+        | Rule::kw_kernel
+        | Rule::kw_block
+        | Rule::kw_model => "`kernel`, `block` or `model`",
+        Rule::lone_statement => "a statement",
+        Rule::comma => "`,`",
+        Rule::equals => "`=`",
+        Rule::open_paren | Rule::args | Rule::params => "`(`",
+        Rule::close_paren => "`)`",
+        Rule::open_bracket => "`[`",
+        Rule::dims => "the axes in `[…]`",
+        Rule::close_bracket => "`]`",
+        Rule::open_brace | Rule::body => "`{`",
+        Rule::close_brace => "`}`",
+        Rule::kw_as => "`as`",
+        Rule::arrow | Rule::note => "`->`",
+        Rule::ident | Rule::param | Rule::name | Rule::call => "a name",
+        Rule::stage => "a layer",
+        Rule::arg => "a setting",
+        Rule::dim | Rule::symbol | Rule::note_dim => "an axis",
+        Rule::expr | Rule::inner | Rule::integer | Rule::number | Rule::list | Rule::paren | Rule::neg => {
+            "a value"
+        }
+        Rule::string => "a string in quotes",
+        Rule::pipe | Rule::add | Rule::sub | Rule::mul | Rule::div | Rule::rem => "an operator",
+        Rule::line_end => "the end of the line",
+        _ => return None,
+    })
 }
 
 /// `a`, `b` or `c`.

@@ -58,7 +58,8 @@ impl Builder<'_> {
         }
     }
 
-    /// The diagnostics for a piece that failed at its byte `at`: one, or one more for a bracket.
+    /// The diagnostics for a piece that failed at its byte `at`: for what stands there, for a
+    /// bracket that is not closed, or for both.
     fn mistakes(
         &self,
         piece: &str,
@@ -67,8 +68,8 @@ impl Builder<'_> {
         rules: &[Rule],
         scope: Scope,
     ) -> Vec<Diagnostic> {
-        let at_end = piece.get(at..).is_none_or(|rest| rest.trim().is_empty());
-        let unclosed = scan::unclosed(piece).map(|bracket| {
+        let unclosed = scan::unclosed(piece);
+        let missing = unclosed.map(|bracket| {
             let open = start + bracket.at;
             let end = start + piece.trim_end().len();
             Diagnostic::error(
@@ -78,39 +79,48 @@ impl Builder<'_> {
             )
             .also(span(end, end), format!("`{}` is missing, at the latest here", bracket.partner()))
         });
-        if at_end && let Some(unclosed) = unclosed {
-            return vec![unclosed];
+        let at_end = piece.get(at..).is_none_or(|rest| rest.trim().is_empty());
+        // What follows on later lines was not meant to stand within the bracket.
+        let on_later_line = unclosed
+            .and_then(|bracket| piece.get(bracket.at..at))
+            .is_some_and(|between| between.contains('\n'));
+        if let Some(missing) = &missing
+            && (at_end || on_later_line)
+        {
+            return vec![missing.clone()];
         }
         let found = found(self.text, start + at);
-        let expected = expected(rules);
-        let mistake = Mistake { piece, start, at, found: &found, rules, expected: &expected, scope };
-        let mut diagnostic = hints::special(&mistake).unwrap_or_else(|| {
-            Diagnostic::error(
-                Code::Syntax,
-                found.span,
-                format!("expected {}, found {}", join(&expected), found.words),
-            )
+        let expected = expected(rules, hints::is_keyword(piece.get(..at).unwrap_or(""), scope));
+        let mistake = Mistake { piece, at, start, found: &found, expected: &expected, scope };
+        let diagnostic = hints::special(&mistake).unwrap_or_else(|| {
+            let message = format!("expected {}, found {}", join(&expected), found.words);
+            let mut diagnostic = Diagnostic::error(Code::Syntax, found.span, message);
+            if let Some(open) = scan::open_at(piece, at)
+                && [")", "]", "}"].contains(&found.text.as_str())
+                && !found.text.starts_with(open.partner())
+            {
+                let at = start + open.at;
+                diagnostic = diagnostic.also(span(at, at + 1), format!("`{}` is still open here", open.char));
+            }
+            match hints::hint(&mistake) {
+                Some(hint) => diagnostic.help(hint),
+                None => diagnostic,
+            }
         });
-        if let Some(open) = scan::open_at(piece, at)
-            && matches!(found.text.as_str(), ")" | "]" | "}")
-        {
-            let at = start + open.at;
-            diagnostic = diagnostic.also(span(at, at + 1), format!("`{}` is still open here", open.char));
-        }
-        for hint in hints::hints(&mistake) {
-            diagnostic = diagnostic.help(hint);
-        }
-        [Some(diagnostic), unclosed].into_iter().flatten().collect()
+        [Some(diagnostic), missing].into_iter().flatten().collect()
     }
 
     /// What a piece at the top of a file was meant as.
     pub(super) fn lone(&self, pair: &Pair<'_, Rule>) -> Lone {
         let piece = pair.as_str();
+        if hints::looks_like_item(piece) {
+            return Lone::Item;
+        }
         if Grammar::parse(Rule::lone_statement, piece).is_ok() {
             return Lone::Statement;
         }
         let is_block = pair.as_rule() == Rule::broken_block && !piece.starts_with("repeat");
-        if is_block || hints::looks_like_item(piece) { Lone::Item } else { Lone::BrokenStatement }
+        if is_block { Lone::Item } else { Lone::BrokenStatement }
     }
 }
 
@@ -137,7 +147,7 @@ pub(super) fn failure(text: &str, error: &Error<Rule>) -> Diagnostic {
         )
         .note(format!("at most {} brackets inside each other are allowed", limits::NESTING));
     }
-    let expected = expected(&rules);
+    let expected = expected(&rules, false);
     Diagnostic::error(
         Code::Syntax,
         found.span,

@@ -50,7 +50,8 @@ impl Builder<'_> {
         let mut stages = Vec::new();
         let (mut depth, mut span) = (first.depth, first.expr.span);
         for part in parts.filter(|part| part.as_rule() != Rule::pipe) {
-            let stage = self.primary(part);
+            let Some(layer) = part.into_inner().next() else { continue };
+            let stage = self.primary(layer);
             depth = depth.max(stage.depth);
             span = span.to(stage.expr.span);
             stages.push(stage.expr);
@@ -235,7 +236,7 @@ impl Builder<'_> {
         for index in pair.into_inner() {
             self.name_text(at, index.as_span().start(), &mut parts);
             at = index.as_span().end();
-            for value in index.into_inner() {
+            for value in index.into_inner().filter(|part| part.as_rule() == Rule::integer) {
                 parts.push(NamePart::Index(self.expr(value)));
             }
         }

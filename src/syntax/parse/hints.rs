@@ -2,7 +2,6 @@
 
 use super::expect::Found;
 use super::explain::Scope;
-use super::grammar::Rule;
 use super::scan::end_of_string;
 use super::span;
 use crate::diag::{Code, Diagnostic, did_you_mean};
@@ -17,9 +16,7 @@ pub(super) struct Mistake<'a> {
     pub at: usize,
     /// What stands there.
     pub found: &'a Found,
-    /// What the grammar would have taken.
-    pub rules: &'a [Rule],
-    /// The same in words.
+    /// What the grammar would have taken, in words.
     pub expected: &'a [&'static str],
     /// Where the piece stands.
     pub scope: Scope,
@@ -30,6 +27,11 @@ impl<'a> Mistake<'a> {
         self.expected.contains(&words)
     }
 
+    /// Whether an expression could stand here.
+    fn expects_value(&self) -> bool {
+        ["a value", "an axis", "a setting", "a statement"].iter().any(|words| self.expects(words))
+    }
+
     fn before(&self) -> &'a str {
         self.piece.get(..self.at).unwrap_or("").trim_end()
     }
@@ -38,18 +40,28 @@ impl<'a> Mistake<'a> {
         self.piece.get(self.at..).unwrap_or("")
     }
 
-    /// The word that ends just before the place.
-    fn word_before(&self) -> &'a str {
+    /// What stands before the place, and the word at its end.
+    fn word_before(&self) -> (&'a str, &'a str) {
         let before = self.before();
-        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |i| {
-            i + before.get(i..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-        });
-        before.get(start..).unwrap_or("")
+        before.split_at(before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len())
     }
 }
 
 const ITEM_WORDS: [&str; 3] = ["kernel", "block", "model"];
 const STATEMENT_WORDS: [&str; 6] = ["input", "tensor", "weights", "labels", "output", "repeat"];
+
+/// The keywords that begin something.
+fn keywords(scope: Scope) -> &'static [&'static str] {
+    match scope {
+        Scope::Item => &ITEM_WORDS,
+        Scope::Statement => &STATEMENT_WORDS,
+    }
+}
+
+/// Whether a text is one keyword.
+pub(super) fn is_keyword(text: &str, scope: Scope) -> bool {
+    keywords(scope).contains(&text.trim())
+}
 
 /// The first word of a piece, and the rest after it and its blanks.
 fn first_word(piece: &str) -> (&str, &str) {
@@ -58,20 +70,15 @@ fn first_word(piece: &str) -> (&str, &str) {
     (word, rest.trim_start_matches([' ', '\t']))
 }
 
-/// The keyword that a word is a misspelling of, if it is one.
-fn misspelt<'a>(word: &str, keywords: &[&'a str]) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let meant = did_you_mean(&lower, keywords.iter().copied())?;
-    (meant != word).then_some(meant)
+/// Whether a text begins like a name, a number or a string.
+fn begins_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '"'))
 }
 
-/// Whether a piece begins as a definition does: a keyword, or nearly one, and a name.
+/// Whether a piece begins as a definition does: with a keyword, or nearly one and a name.
 pub(super) fn looks_like_item(piece: &str) -> bool {
     let (word, rest) = first_word(piece);
-    let names = rest.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    let exact = ITEM_WORDS.contains(&word);
-    let opens = exact && rest.starts_with('{');
-    opens || (names && (exact || misspelt(word, &ITEM_WORDS).is_some()))
+    ITEM_WORDS.contains(&word) || (begins_word(rest) && did_you_mean(word, ITEM_WORDS).is_some())
 }
 
 /// A definition inside of a body.
@@ -81,55 +88,102 @@ pub(super) fn misplaced(piece: &str, start: usize, scope: Scope) -> Option<Diagn
     if !inside || !rest.starts_with(|c: char| c.is_alphabetic()) {
         return None;
     }
+    let place = span(start, start + word.len());
+    let message = format!("a `{word}` cannot be defined inside of a body");
     Some(
-        Diagnostic::error(
-            Code::Syntax,
-            span(start, start + word.len()),
-            format!("a `{word}` cannot be defined inside of a body"),
-        )
-        .help(format!("move this `{word}` to the top of the file, before the `model` that uses it")),
+        Diagnostic::error(Code::Syntax, place, message)
+            .help("move it out, to the top of the file, or close the body before it with `}`"),
     )
 }
 
 /// Mistakes that have a better message than what was expected and what was found.
 pub(super) fn special(mistake: &Mistake<'_>) -> Option<Diagnostic> {
-    let found = mistake.found;
-    let first = found.text.chars().next()?;
-    if first == '"' && mistake.rules.contains(&Rule::string) {
+    let text = mistake.found.text.as_str();
+    let first = text.chars().next()?;
+    if first == '"' && (text.len() == 1 || expects_string(mistake)) {
         return Some(bad_string(mistake));
     }
-    if is_bad_number(&found.text) && mistake.rules.contains(&Rule::number) {
-        return Some(
-            Diagnostic::error(Code::BadNumber, found.span, format!("{} is not a number", found.words))
-                .label("numbers are written like `3`, `0.5` or `1e-5`"),
-        );
+    if is_bad_number(text) && mistake.expects_value() {
+        return Some(bad_number(mistake));
     }
-    if let Some(meant) = look_alike(first) {
-        let at = found.span.start as usize;
-        return Some(
-            Diagnostic::error(
-                Code::BadCharacter,
-                span(at, at + first.len_utf8()),
-                format!("the character `{first}` (U+{:04X}) is not part of the language", u32::from(first)),
-            )
-            .help(format!("write {meant}")),
-        );
+    if !text.is_ascii() || first.is_control() {
+        return Some(bad_character(mistake));
     }
-    if first.is_control() || (!first.is_ascii() && !first.is_alphanumeric()) {
-        let at = found.span.start as usize;
-        let shown = if first.is_control() { String::new() } else { format!("`{first}` ") };
-        let text = format!("the character {shown}(U+{:04X}) is not part of the language", u32::from(first));
-        return Some(Diagnostic::error(Code::BadCharacter, span(at, at + first.len_utf8()), text));
+    unknown_keyword(mistake)
+}
+
+/// A word in the place of a keyword.
+fn unknown_keyword(mistake: &Mistake<'_>) -> Option<Diagnostic> {
+    let (word, rest) = first_word(mistake.piece);
+    let at_start = mistake.at == 0 || mistake.before() == word;
+    if !at_start || !(begins_word(rest) || (mistake.scope == Scope::Item && rest.starts_with('{'))) {
+        return None;
     }
-    if !found.text.is_ascii() && first.is_alphanumeric() {
-        return Some(
-            Diagnostic::error(Code::BadCharacter, found.span, format!("{} is not a name", found.words))
-                .label("names consist of the letters a to z, A to Z, digits and `_`")
-                .help("comments and strings may contain any character"),
-        );
+    let help = match did_you_mean(word, keywords(mistake.scope).iter().copied()) {
+        _ if keywords(mistake.scope).contains(&word) => return None,
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => foreign_keyword(word)?.to_owned(),
+    };
+    let place = span(mistake.start, mistake.start + word.len());
+    Some(Diagnostic::error(Code::Syntax, place, format!("there is no keyword `{word}`")).help(help))
+}
+
+/// Keywords of other languages.
+fn foreign_keyword(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "fn" | "def" | "func" | "function" | "layer" => {
+            "a part used several times is written `block name(out, stride=1) {`"
+        }
+        "class" | "net" | "network" | "graph" => "a network is written `model name {`",
+        "filter" | "taps" => "taps are written `kernel name = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]`",
+        "let" | "var" | "const" | "auto" => "a name is given without a keyword: `name = value`",
+        "for" | "while" | "loop" => "a loop is written `repeat 3 as i {`",
+        "return" | "yield" => "an output is named by `output name`; without it the last value is the output",
+        "if" | "else" | "match" => "there are no conditions",
+        "import" | "use" | "include" | "from" => "a model is one file: blocks and kernels are defined in it",
+        _ => return None,
+    })
+}
+
+fn bad_character(mistake: &Mistake<'_>) -> Diagnostic {
+    let found = mistake.found;
+    let first = found.text.chars().next().unwrap_or_default();
+    if first.is_alphanumeric() || first == '_' {
+        return Diagnostic::error(Code::BadCharacter, found.span, format!("{} is not a name", found.words))
+            .label("names consist of the letters a to z and A to Z, digits and `_`")
+            .help("comments and strings may contain any character");
     }
-    // A name that begins well and then has a foreign letter: the parser stops within it.
-    None
+    let at = found.span.start as usize;
+    let place = span(at, at + first.len_utf8());
+    let number = format!("U+{:04X}", u32::from(first));
+    if first.is_control() {
+        let message = format!("the control character {number} is not part of the language");
+        return Diagnostic::error(Code::BadCharacter, place, message);
+    }
+    let diagnostic = match look_alike(first) {
+        Some(_) if is_invisible(first) => Diagnostic::error(
+            Code::BadCharacter,
+            place,
+            format!("the invisible character {number} is not part of the language"),
+        ),
+        _ => Diagnostic::error(
+            Code::BadCharacter,
+            place,
+            format!("the character `{first}` ({number}) is not part of the language"),
+        ),
+    };
+    match look_alike(first) {
+        Some(meant) => diagnostic.help(meant),
+        None => diagnostic,
+    }
+}
+
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{a0}' | '\u{2000}'..='\u{200f}' | '\u{202f}' | '\u{2060}' | '\u{3000}' | '\u{feff}')
+}
+
+fn expects_string(mistake: &Mistake<'_>) -> bool {
+    mistake.expects_value() || mistake.expects("a string in quotes")
 }
 
 fn bad_string(mistake: &Mistake<'_>) -> Diagnostic {
@@ -186,180 +240,147 @@ fn is_bad_number(token: &str) -> bool {
 fn look_alike(char: char) -> Option<&'static str> {
     Some(match char {
         '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}' | '\u{ff02}' => {
-            "strings in straight double quotes: `\"…\"`"
+            "strings are written in straight double quotes: `\"…\"`"
         }
-        '\u{2212}' | '\u{2013}' | '\u{2014}' | '\u{ff0d}' => "`-`",
-        '\u{d7}' | '\u{22c5}' | '\u{b7}' | '\u{2217}' | '\u{ff0a}' => "`*`",
-        '\u{f7}' | '\u{2215}' | '\u{ff0f}' => "`/`",
-        '\u{2192}' | '\u{27f6}' | '\u{21d2}' => "`->`",
-        '\u{25b7}' | '\u{25b6}' => "`|>`",
-        '\u{ff0c}' | '\u{3001}' => "`,`",
-        '\u{ff08}' => "`(`",
-        '\u{ff09}' => "`)`",
-        '\u{ff3b}' | '\u{3010}' => "`[`",
-        '\u{ff3d}' | '\u{3011}' => "`]`",
-        '\u{ff5b}' => "`{`",
-        '\u{ff5d}' => "`}`",
-        '\u{ff1d}' => "`=`",
-        '\u{ff0b}' => "`+`",
-        '\u{a0}' | '\u{2007}' | '\u{202f}' | '\u{3000}' | '\u{2009}' => "a plain space",
-        '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' => {
-            "nothing there: this character cannot be seen"
-        }
+        '\u{2212}' | '\u{2013}' | '\u{2014}' | '\u{ff0d}' => "write `-`",
+        '\u{d7}' | '\u{22c5}' | '\u{b7}' | '\u{2217}' | '\u{ff0a}' => "write `*`",
+        '\u{f7}' | '\u{2215}' | '\u{ff0f}' => "write `/`",
+        '\u{2192}' | '\u{27f6}' | '\u{21d2}' => "write `->`",
+        '\u{25b7}' | '\u{25b6}' => "write `|>`",
+        '\u{ff0c}' | '\u{3001}' => "write `,`",
+        '\u{ff08}' => "write `(`",
+        '\u{ff09}' => "write `)`",
+        '\u{ff3b}' | '\u{3010}' => "write `[`",
+        '\u{ff3d}' | '\u{3011}' => "write `]`",
+        '\u{ff5b}' => "write `{`",
+        '\u{ff5d}' => "write `}`",
+        '\u{ff1d}' => "write `=`",
+        '\u{ff0b}' => "write `+`",
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => "write a plain blank",
+        _ if is_invisible(char) => "delete it",
         _ => return None,
     })
 }
 
 /// What would mend a mistake.
-pub(super) fn hints(mistake: &Mistake<'_>) -> Vec<String> {
+pub(super) fn hint(mistake: &Mistake<'_>) -> Option<String> {
     operator_hint(mistake)
-        .or_else(|| number_hint(mistake))
-        .or_else(|| keyword_hint(mistake))
+        .map(str::to_owned)
         .or_else(|| bracket_hint(mistake))
-        .or_else(|| line_hint(mistake))
-        .into_iter()
-        .collect()
+        .or_else(|| form_hint(mistake))
+        .or_else(|| line_hint(mistake).map(str::to_owned))
 }
 
 /// Symbols of other languages.
-fn operator_hint(mistake: &Mistake<'_>) -> Option<String> {
+fn operator_hint(mistake: &Mistake<'_>) -> Option<&'static str> {
     let before = mistake.before();
     let found = mistake.found.text.as_str();
-    let text = match found {
-        // The parser took the first `/` for a division, and the first `*` for a product.
-        "/" | "/*" | "//" if found != "/" || before.ends_with('/') => "comments start with `#`",
-        "*" if before.ends_with('/') => "comments start with `#`",
-        "**" | "*" if found == "**" || before.ends_with('*') => "a power is written `pow(a, b)`",
-        "^" => "a power is written `pow(a, b)`",
+    Some(match found {
+        "//" | "/*" => "comments start with `#`",
+        // The parser took the first character for an operator.
+        "/" | "*" if before.ends_with('/') => "comments start with `#`",
+        "**" | "^" => "a power is written `pow(a, b)`",
+        "*" if before.ends_with('*') => "a power is written `pow(a, b)`",
+        "=>" => "a note of the shape is written `-> [64, 112, 112]`",
+        ">" if before.ends_with('=') => "a note of the shape is written `-> [64, 112, 112]`",
         "==" | "===" | ":=" => "write a single `=`",
         ";" => "a statement ends with its line: leave the `;` out",
         ":" if mistake.expects("`,`") => "a setting is given by `=`: `kernel=3`",
         ":" => "write `=`",
         "'" | "`" => "strings are written in double quotes: `\"…\"`",
-        "=>" | ">" if mistake.expects("the end of the line") => {
-            "a note of the shape is written `-> [64, 112, 112]`"
-        }
         "|" | "||" => "a pipe is written `|>`",
         "&&" | "&" | "!" | "<" | ">" | "!=" | "<=" | ">=" | "?" => {
-            "there are no comparisons and no logic: operators are `+ - * / %` and `|>`"
+            "there are no comparisons and no logic; the operators are `+ - * / %` and `|>`"
         }
-        "++" | "--" | "=" if mistake.expects("the end of the line") && found != "=" => {
-            "operators are `+ - * / %` and `|>`"
-        }
-        "->" if mistake.expects("a value") => {
-            "a note of the shape goes on the line of its statement, after the value"
-        }
+        "->" => "a note of the shape goes on the line of its statement, after the value",
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
-fn number_hint(mistake: &Mistake<'_>) -> Option<String> {
+fn bad_number(mistake: &Mistake<'_>) -> Diagnostic {
     let token = mistake.found.text.as_str();
-    if !is_bad_number(token) || !mistake.rules.contains(&Rule::number) {
-        return None;
-    }
-    let text = if token.starts_with('.') {
+    let diagnostic = Diagnostic::error(
+        Code::BadNumber,
+        mistake.found.span,
+        format!("{} is not a number", mistake.found.words),
+    );
+    let help = if token.starts_with('.') {
         format!("write `0{token}`")
     } else if let Some(whole) = token.strip_suffix('.') {
         format!("write `{whole}` or `{whole}.0`")
     } else if token.contains('_') {
         format!("write the digits without `_`: `{}`", token.replace('_', ""))
-    } else if token.starts_with("0x") || token.starts_with("0b") {
-        "numbers are decimal".to_owned()
-    } else if token.ends_with(['f', 'F']) {
-        "numbers have no suffix".to_owned()
     } else {
-        "a name starts with a letter".to_owned()
+        "numbers are written like `3`, `0.5` and `1e-5`; a name starts with a letter".to_owned()
     };
-    Some(text)
+    diagnostic.help(help)
 }
 
-/// Misspelt, capitalised or incomplete keywords.
-fn keyword_hint(mistake: &Mistake<'_>) -> Option<String> {
-    let (word, rest) = first_word(mistake.piece);
-    let followed = rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '_' | '{'));
-    let (keywords, forms): (&[&str], _) = match mistake.scope {
-        Scope::Item => (&ITEM_WORDS, item_form as fn(&str) -> Option<&'static str>),
-        Scope::Statement => (&STATEMENT_WORDS, statement_form as fn(&str) -> Option<&'static str>),
+/// How a statement or a definition is written, if its first words are wrong.
+fn form_hint(mistake: &Mistake<'_>) -> Option<String> {
+    let (word, _) = first_word(mistake.piece);
+    let before = mistake.before();
+    let in_header = before.starts_with(word) && !before.contains(['(', '[', '=']);
+    if word == "repeat" && before.ends_with('}') {
+        return Some("a blank is needed before the `{` of a body".to_owned());
+    }
+    if word == "input" && before.ends_with(']') && mistake.found.text.starts_with('"') {
+        return Some("the file is given by `=`: `input name [3, H, W] = \"file.png\"`".to_owned());
+    }
+    let form = match word {
+        "kernel" => "`kernel name = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]`",
+        "block" => "`block name(out, stride=1) {`, with the `{` on the same line",
+        "model" => "`model name {`, with the `{` on the same line",
+        "input" => "`input name [3, H, W]`",
+        "tensor" => "`tensor name [3, 4, 5]`",
+        "weights" => "`weights \"file.safetensors\"`",
+        "labels" => "`labels \"file.txt\"`",
+        "output" => "`output a, b`",
+        "repeat" => "`repeat 3 as i {`, with the `{` on the same line",
+        _ => return None,
     };
-    if followed && let Some(meant) = misspelt(word, keywords) {
-        return Some(format!("did you mean `{meant}`?"));
-    }
-    let form = if followed || mistake.scope == Scope::Item { forms(word) } else { None }?;
-    // Past its header an ordinary hint is better.
-    let header = !mistake.before().contains(['(', '[', '{', '=']) || word == "repeat";
-    header.then(|| format!("it is written {form}"))
-}
-
-fn item_form(word: &str) -> Option<&'static str> {
-    match word {
-        "kernel" => Some("`kernel name = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]`"),
-        "block" => Some("`block name(out, stride=1) {`, with the `{` on the same line"),
-        "model" => Some("`model name {`, with the `{` on the same line"),
-        "fn" | "def" | "func" | "function" => Some("`block name(out, stride=1) {`"),
-        "class" | "net" | "network" => Some("`model name {`"),
-        _ => None,
-    }
-}
-
-fn statement_form(word: &str) -> Option<&'static str> {
-    match word {
-        "input" => Some("`input name [3, H, W]` or `input name [3, H, W] = \"file.png\"`"),
-        "tensor" => Some("`tensor name [3, 4, 5]`"),
-        "weights" => Some("`weights \"file.safetensors\"`"),
-        "labels" => Some("`labels \"file.txt\"`"),
-        "output" => Some("`output a, b`"),
-        "repeat" => Some("`repeat 3 as i {`, with the `{` on the same line"),
-        "let" | "var" | "const" | "auto" => Some("without that word: `name = value`"),
-        "for" | "while" | "loop" => Some("`repeat 3 as i {`"),
-        "return" => Some("`output name`; without it the last value is the output"),
-        "if" | "else" => Some("differently: there are no conditions"),
-        _ => None,
-    }
+    let is_its_scope = keywords(mistake.scope).contains(&word);
+    (in_header && is_its_scope).then(|| format!("it is written {form}"))
 }
 
 /// Inside brackets.
 fn bracket_hint(mistake: &Mistake<'_>) -> Option<String> {
-    if !mistake.expects("`,`") {
-        return None;
-    }
-    let found = &mistake.found.text;
-    let begins_value =
-        found.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '"' | '[' | '(' | '{'));
-    if !begins_value {
-        return None;
-    }
-    let word = mistake.word_before();
-    let before_word = mistake.before().strip_suffix(word).unwrap_or("").trim_end();
-    let is_setting = before_word.ends_with(['(', ',']) && word.starts_with(|c: char| c.is_ascii_alphabetic());
-    let in_call = before_word.ends_with('(') || mistake.expects("`)`");
-    if is_setting
-        && in_call
-        && !mistake.rest().contains("=") | found.starts_with(|c: char| c.is_ascii_digit())
+    let found = mistake.found.text.as_str();
+    if mistake.rest().starts_with(')') && mistake.before().ends_with(['(', ',']) && mistake.expects("a value")
     {
-        return Some(format!("a setting is given by `=`: `{word}={found}`"));
+        return Some("a tuple has two values or more: `(1, 2)`".to_owned());
     }
-    Some("a comma is missing before it".to_owned())
+    if !mistake.expects("`,`") || !(begins_word(found) || found.starts_with(['[', '('])) {
+        return None;
+    }
+    let (before, word) = mistake.word_before();
+    let begins_argument = before.trim_end().ends_with(['(', ',']) && mistake.expects("`)`");
+    if !begins_argument || !word.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Some("a comma is missing before it".to_owned());
+    }
+    Some(match found.chars().next() {
+        Some(c) if c.is_ascii_digit() || c == '"' => format!("a setting is given by `=`: `{word}={found}`"),
+        _ => "a comma or a `=` is missing before it".to_owned(),
+    })
 }
 
 /// At the end of a statement or in its place.
-fn line_hint(mistake: &Mistake<'_>) -> Option<String> {
-    let found = &mistake.found.text;
-    if found == "->" {
-        return Some("a note of the shape goes on the line of its statement, after the value".to_owned());
+fn line_hint(mistake: &Mistake<'_>) -> Option<&'static str> {
+    let found = mistake.found.text.as_str();
+    if found == "." {
+        return Some("the parts of a name are joined by single dots: `layer1.0`, `layer1.{i}`");
     }
-    if found == "{" && mistake.expects("the end of the line") {
-        return Some("only `model`, `block` and `repeat` have a body".to_owned());
+    if !mistake.expects("the end of the line") {
+        return None;
     }
-    if found == "(" && mistake.expects("the end of the line") {
-        return Some("only a plain name can be called: no dots and no `{…}`".to_owned());
+    match found {
+        "{" => Some("only `model`, `block` and `repeat` have a body"),
+        "(" => Some("only a plain name can be called: no dots and no `{…}`"),
+        "[" => Some("taps and lists stand alone; sizes are given in `(…)`"),
+        ")" | "]" => Some("it closes nothing: leave it out"),
+        _ if begins_word(found) => {
+            Some("an operator is missing before it, or a line break: there is one statement a line")
+        }
+        _ => None,
     }
-    let begins = found.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '"'));
-    if begins && mistake.expects("the end of the line") {
-        return Some(
-            "an operator is missing before it, or a line break: there is one statement a line".to_owned(),
-        );
-    }
-    None
 }

@@ -28,10 +28,13 @@ impl Builder<'_> {
     }
 
     fn missing_brace(&mut self, open: Span, what: &str, end: Span) {
+        // Where the next definition begins: after the line break.
+        let at = end.start as usize;
+        let line_break = self.text.get(at..).map_or(0, |rest| rest.find('\n').map_or(0, |i| i + 1));
+        let place = super::span(at + line_break, at + line_break);
         self.report(
             Diagnostic::error(Code::Unclosed, open, format!("the `{{` of this {what} is not closed"))
-                .label("opened here")
-                .also(end, "`}` is missing before this place"),
+                .also(place, "`}` is missing before this place"),
         );
     }
 

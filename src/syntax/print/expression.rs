@@ -60,8 +60,6 @@ impl Printer<'_> {
             }
             ExprKind::Call(call) => self.call(call),
             ExprKind::Neg(operand) => {
-                // A comment between the two goes before the sign.
-                self.gap(operand.span.start, Gap::Joined, self.hang);
                 self.push("-");
                 self.expr(operand);
             }
@@ -127,7 +125,7 @@ impl Printer<'_> {
             if matches!(char, '"' | '\\') {
                 self.push("\\");
             }
-            self.out.push(char);
+            self.push(char.encode_utf8(&mut [0; 4]));
         }
         self.push("\"");
     }
@@ -155,7 +153,10 @@ impl Printer<'_> {
         let mut widths: Vec<usize> = Vec::new();
         for (i, row) in rows.iter().enumerate() {
             let ExprKind::List(numbers) = &row.kind else { return None };
-            if self.breaks(row.span.start, row.span.end) > 0 || (i > 0 && numbers.len() != widths.len()) {
+            let last = numbers.last().map_or(row.span.end, |last| last.span.end);
+            let on_one_line =
+                self.breaks(row.span.start, last) == 0 && !self.has_comment(row.span.start, row.span.end);
+            if !on_one_line || (i > 0 && numbers.len() != widths.len()) {
                 return None;
             }
             widths.resize(numbers.len(), 0);
@@ -171,15 +172,16 @@ impl Printer<'_> {
     pub(super) fn rows(&mut self, rows: &[Row<'_>], brackets: Brackets) {
         self.push(brackets.open);
         self.done(brackets.from);
-        let line_indent = self.line_indent();
+        let line_indent = self.line_indent;
         let first = match rows.first() {
             Some(row) => self.start_of(row),
-            None => brackets.to.unwrap_or_else(|| self.seek(')')),
+            None => brackets.to.unwrap_or_else(|| self.seek(&[')']).0),
         };
-        let hanging = self.breaks(self.at, first) > 0 && (!rows.is_empty() || self.comment_before(first));
+        let hanging =
+            self.breaks(self.at, first) > 0 && (!rows.is_empty() || self.has_comment(self.at, first));
         let saved = (self.indent, self.hang, self.compact);
         self.compact = false;
-        self.indent = if hanging { line_indent + INDENT } else { self.column() };
+        self.indent = if hanging { line_indent + INDENT } else { self.column };
         self.hang = if hanging { self.indent + INDENT } else { self.indent };
         for (i, row) in rows.iter().enumerate() {
             let start = self.start_of(row);
@@ -191,7 +193,7 @@ impl Printer<'_> {
             }
             self.row(row);
         }
-        let close = brackets.to.unwrap_or_else(|| self.seek(')'));
+        let close = brackets.to.unwrap_or_else(|| self.seek(&[')']).0);
         if hanging && brackets.trailing_comma && !rows.is_empty() {
             self.push(",");
         }
@@ -239,18 +241,8 @@ impl Printer<'_> {
         match row {
             Row::Value(expr) | Row::Numbers(expr, _) => expr.span.start,
             Row::Setting(name, _) => name.span.start,
-            Row::Open => self.seek('_'),
+            Row::Open => self.seek(&['_']).0,
         }
-    }
-
-    fn comment_before(&self, to: u32) -> bool {
-        self.comments.first().is_some_and(|comment| comment.span.start < to)
-    }
-
-    /// Blanks at the beginning of the line that is being printed.
-    fn line_indent(&self) -> usize {
-        let line = self.out.rfind('\n').map_or(0, |at| at + 1);
-        self.out.get(line..).map_or(0, |line| line.len() - line.trim_start_matches(' ').len())
     }
 }
 

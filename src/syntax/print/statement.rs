@@ -54,8 +54,7 @@ impl Printer<'_> {
         self.push("block ");
         self.push(&def.name.text);
         self.done(def.name.span.end);
-        let open = self.seek('(');
-        if !def.params.is_empty() || open < self.seek('{') {
+        if let (open, Some('(')) = self.seek(&['(', '{']) {
             self.params(def, open);
         }
         self.body(&def.body, def.span);
@@ -64,8 +63,8 @@ impl Printer<'_> {
     /// A block's parameters; empty parentheses go.
     fn params(&mut self, def: &BlockDef, open: u32) {
         self.done(open + 1);
-        let close = self.seek(')');
-        if def.params.is_empty() && self.comments.first().is_none_or(|comment| comment.span.start > close) {
+        let (close, _) = self.seek(&[')']);
+        if def.params.is_empty() && !self.has_comment(open, close) {
             self.done(close + 1);
             return;
         }
@@ -77,11 +76,11 @@ impl Printer<'_> {
 
     /// ` { … }`; on one line if the author wrote it so.
     fn body(&mut self, body: &[Stmt], owner: Span) {
-        let open = self.seek('{');
+        let (open, _) = self.seek(&['{']);
         let close = owner.end.saturating_sub(1);
         self.push(" {");
         self.done(open + 1);
-        let holds_comment = self.comments.first().is_some_and(|comment| comment.span.start < close);
+        let holds_comment = self.has_comment(open, close);
         if body.is_empty() && !holds_comment {
             self.push("}");
             self.done(owner.end);
@@ -192,7 +191,7 @@ impl Printer<'_> {
     fn note(&mut self, note: &ShapeNote) {
         self.push(" -> ");
         self.done(note.span.start);
-        let open = self.seek('[');
+        let (open, _) = self.seek(&['[']);
         let rows: Vec<Row<'_>> =
             note.dims.iter().map(|dim| dim.as_ref().map_or(Row::Open, Row::Value)).collect();
         self.rows(&rows, Brackets::of("[", "]", Span::new(open, note.span.end)));

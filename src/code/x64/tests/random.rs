@@ -1,12 +1,18 @@
 //! Random kernels: nested loops, more values than registers, every operation.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::harness::{Case, Rng, at, check, int, numbers};
+use crate::code::x64::abi::{Abi, VECTOR};
+use crate::code::x64::allocate::{Home, assign};
+use crate::code::x64::flat::{Class, Role, flatten};
+use crate::code::x64::live::{Kind, ranges};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::ArgValue;
 use crate::kernels::ir::{
-    Cmp, Count, Inst, Int, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
+    Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
 };
 
 /// Words of a buffer; pointers start in the middle and stay within.
@@ -71,7 +77,19 @@ impl Writer {
         }
     }
 
+    /// Statements, some of them on registers that only this block knows.
     fn block(&mut self, k: &mut KernelBuilder, depth: usize) {
+        let outer = (self.bits.len(), self.floats.len());
+        for _ in 0..self.rng.below(6) {
+            let own = k.load(self.input().at(self.offset()), 8);
+            if self.rng.below(2) == 0 { self.bits.push(own) } else { self.floats.push(own) }
+        }
+        self.statements(k, depth);
+        self.bits.truncate(outer.0);
+        self.floats.truncate(outer.1);
+    }
+
+    fn statements(&mut self, k: &mut KernelBuilder, depth: usize) {
         let statements = 1 + self.rng.below(12);
         for _ in 0..statements {
             if self.left == 0 {
@@ -191,7 +209,7 @@ impl Writer {
     }
 }
 
-fn run_random(seed: u64, registers: usize, pointers: usize, statements: usize) {
+fn random_kernel(seed: u64, registers: usize, pointers: usize, statements: usize) -> (Kernel, Case) {
     let mut rng = Rng(seed);
     let mut k = KernelBuilder::new(format!("random {seed} {registers} {pointers} {statements}"));
     let mut args: Vec<ArgValue> = Vec::new();
@@ -239,19 +257,52 @@ fn run_random(seed: u64, registers: usize, pointers: usize, statements: usize) {
         let value = k.load_splat(ptr.at(0));
         k.store(writer.outputs[1].at(4096 + 32 * i as i32), value, 8);
     }
-    check(&k.finish(Spills::Allowed), &Case { buffers, args });
+    (k.finish(Spills::Allowed), Case { buffers, args })
+}
+
+/// No two values that are live at once have the same home, and every access lies within its value's time.
+fn check_homes(kernel: &Kernel) {
+    let mut flat = flatten(kernel).unwrap();
+    let mut ranges = ranges(&mut flat, "").unwrap();
+    let mut homes = Vec::new();
+    for (class, registers) in [(Class::Vector, &VECTOR[..]), (Class::General, &Abi::SysV.general()[..])] {
+        assign(&mut flat, &mut ranges, class, registers, Spills::Allowed, &mut homes).unwrap();
+    }
+    let mut last = HashMap::new();
+    let mut order: Vec<usize> = (0..ranges.len()).filter(|&n| ranges[n].kind != Kind::Gone).collect();
+    order.sort_by_key(|&n| ranges[n].start);
+    for number in order {
+        let range = ranges[number];
+        let in_register = matches!(homes[number], Home::Register(_));
+        assert_eq!(in_register, range.kind != Kind::Memory, "{number}: {range:?}");
+        let Some(before) = last.insert((range.class as u8, homes[number]), range) else { continue };
+        assert!(before.end < range.start, "{before:?} and {range:?} have the same home");
+    }
+    for (p, item) in (0..).zip(&flat.items) {
+        for access in flat.accesses(item) {
+            let Some(range) = ranges.get(access.range as usize) else { continue };
+            let times = match access.role {
+                Role::Use => 2 * p..=2 * p,
+                Role::Def | Role::UseLate => 2 * p + 1..=2 * p + 1,
+                Role::Update | Role::Temp => 2 * p..=2 * p + 1,
+            };
+            assert!(range.start <= *times.start() && *times.end() <= range.end, "{access:?} of {range:?}");
+        }
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_kernels_compute_what_the_interpreter_does(
         seed: u64,
         registers in 2_usize..32,
-        pointers in 1_usize..16,
-        statements in 1_usize..80,
+        pointers in 1_usize..24,
+        statements in 1_usize..120,
     ) {
-        run_random(seed, registers, pointers, statements);
+        let (kernel, case) = random_kernel(seed, registers, pointers, statements);
+        check_homes(&kernel);
+        check(&kernel, &case);
     }
 }

@@ -4,7 +4,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::harness::emitted;
+use super::harness::{Case, at, check, emitted, int, numbers};
 use crate::code::Function;
 use crate::code::disasm::disassemble;
 use crate::code::x64::{Abi, EmitError, emit};
@@ -78,6 +78,61 @@ fn a_tile_of_12_sums_keeps_all_16_registers_and_touches_no_stack() {
         // A copy between registers would be a wasted slot.
         assert_eq!(count(&list, Mnemonic::Vmovaps), 0);
     }
+}
+
+/// What follows a contraction may need more registers than its sums leave: they go to memory after the
+/// loop, not in it.
+#[test]
+fn an_epilogue_under_pressure_spills_outside_the_loop() {
+    let mut k = KernelBuilder::new("epilogue");
+    let [x, w, out] = [k.ptr_arg(), k.ptr_arg(), k.ptr_arg()];
+    let (tiles, channels) = (k.int_arg(), k.int_arg());
+    let sums: Vec<_> = (0..12).map(|_| k.vreg()).collect();
+    let [weights, inputs] = [[k.vreg(), k.vreg()], [k.vreg(), k.vreg()]];
+    let row = k.ptr();
+    k.repeat(Count::Int(tiles), |k| {
+        sums.iter().for_each(|&dst| k.inst(Inst::Splat { dst, bits: 0 }));
+        k.set_ptr(row, x, Offset::Bytes(0));
+        k.repeat(Count::Int(channels), |k| {
+            (0..2).for_each(|v| k.inst(Inst::Load { dst: weights[v], addr: w.at(32 * v as i32) }));
+            for pair in 0..3 {
+                for (i, &dst) in (0..).zip(&inputs) {
+                    k.inst(Inst::LoadSplat { dst, addr: row.at(8 * pair + 4 * i) });
+                }
+                for i in 0..4 {
+                    k.fma(sums[4 * pair as usize + i], weights[i % 2], inputs[i / 2]);
+                }
+            }
+            k.advance(row, 4);
+        });
+        for (i, &sum) in (0..).zip(&sums) {
+            // Seven powers that are all needed in the end.
+            let mut powers = vec![sum];
+            for n in 0..6 {
+                let next = k.binary(VecBinary::Mul, powers[n], sum);
+                powers.push(next);
+            }
+            let total = k.splat(1.0);
+            for &power in powers.iter().rev() {
+                k.fma(total, power, total);
+            }
+            k.store(out.at(32 * i), total, 8);
+        }
+        k.advance(x, 8);
+        k.advance(out, 384);
+    });
+    let kernel = k.finish(Spills::Refused);
+    let buffers = vec![numbers(1, 32), numbers(2, 16), vec![7; 3 * 96]];
+    check(&kernel, &Case { buffers, args: vec![at(0, 0), at(1, 0), at(2, 0), int(3), int(9)] });
+
+    let list = instructions(&emitted(&kernel, Abi::SysV));
+    let first_fma = list.iter().position(|i| i.mnemonic() == Mnemonic::Vfmadd231ps).unwrap();
+    let back = list[first_fma..].iter().position(|i| i.mnemonic() == Mnemonic::Jne).unwrap();
+    let hot = last_loop(&list[..=first_fma + back]);
+    assert_eq!(count(hot, Mnemonic::Vfmadd231ps), 12);
+    let on_stack = |list: &[Instruction]| list.iter().filter(|i| i.memory_base() == Register::RSP).count();
+    assert_eq!(on_stack(hot), 0);
+    assert!((1..60).contains(&on_stack(&list)), "{}", on_stack(&list));
 }
 
 #[test]

@@ -13,7 +13,9 @@ impl Checker<'_> {
     pub fn activation(&mut self, layer: Layer, settings: &Settings, x: Id, span: Span) -> Id {
         let op = match layer {
             Layer::Plain(op) => Some(op),
-            Layer::LeakyRelu => settings.number("slope", 0.01).map(|v| UnaryOp::LeakyRelu { slope: v as f32 }),
+            Layer::LeakyRelu => {
+                settings.number("slope", 0.01).map(|v| UnaryOp::LeakyRelu { slope: v as f32 })
+            }
             Layer::Elu => settings.number("alpha", 1.0).map(|v| UnaryOp::Elu { alpha: v as f32 }),
             Layer::Celu => self.celu(settings),
             Layer::Gelu => settings
@@ -31,7 +33,11 @@ impl Checker<'_> {
     fn celu(&mut self, settings: &Settings) -> Option<UnaryOp> {
         let alpha = settings.number("alpha", 1.0)? as f32;
         if alpha == 0.0 {
-            self.error(Code::DivisionByZero, settings.span("alpha"), "`alpha` is divided by and must not be 0");
+            self.error(
+                Code::DivisionByZero,
+                settings.span("alpha"),
+                "`alpha` is divided by and must not be 0",
+            );
             return None;
         }
         Some(UnaryOp::Celu { alpha })
@@ -39,9 +45,11 @@ impl Checker<'_> {
 
     fn clamp(&mut self, settings: &Settings) -> Option<UnaryOp> {
         if !settings.given("min") && !settings.given("max") {
-            let text = "`clamp` needs `min`, `max` or both";
-            let diagnostic = Diagnostic::error(Code::MissingSetting, settings.span, text);
-            self.report(diagnostic.help("`clamp(0, 1)` or `clamp(min=0)`"));
+            if !settings.misnamed() {
+                let text = "`clamp` needs `min`, `max` or both";
+                let diagnostic = Diagnostic::error(Code::MissingSetting, settings.span, text);
+                self.report(diagnostic.help("`clamp(0, 1)` or `clamp(min=0)`"));
+            }
             return None;
         }
         let lo = settings.number("min", f64::NEG_INFINITY)?;

@@ -20,7 +20,8 @@ impl Checker<'_> {
         let flip = s.flag("flip", false);
         let asked = taps.as_ref().and_then(|taps| self.asked(at, taps_size(taps)?));
         let picture = self.picture(at);
-        let (Some(taps), Some(flip), Some(asked), Some((shape, [c, h, w]))) = (taps, flip, asked, picture) else {
+        let (Some(taps), Some(flip), Some(asked), Some((shape, [c, h, w]))) = (taps, flip, asked, picture)
+        else {
             return self.unknown(vec![at.x], at.span);
         };
         let Some(placed) = self.place(at, asked, [h, w]) else { return self.unknown(vec![at.x], at.span) };
@@ -42,9 +43,19 @@ impl Checker<'_> {
             self.conflict(at, "weight", "kernel", "taps in the text have a size of their own");
         }
         if !by_taps && !s.given("kernel") {
-            self.missing(at, "kernel", " or `weight`", "`conv(kernel=3, out=16)` has weights, `conv(weight=taps)` has its taps in the text");
+            self.missing(
+                at,
+                "kernel",
+                " or `weight`",
+                "`conv(kernel=3, out=16)` has weights, `conv(weight=taps)` has its taps in the text",
+            );
         } else if !by_taps && !s.given("out") {
-            self.missing(at, "out", "", "`out` is the number of channels of the output: `conv(kernel=3, out=16)`");
+            self.missing(
+                at,
+                "out",
+                "",
+                "`out` is the number of channels of the output: `conv(kernel=3, out=16)`",
+            );
         }
         let flip = s.flag("flip", false);
         if flip == Some(true) && !by_taps {
@@ -63,7 +74,8 @@ impl Checker<'_> {
         let asked = kernel.and_then(|kernel| self.asked(at, kernel));
         let groups = s.whole("groups", 1u64);
         let picture = self.picture(at);
-        let (Some(kernel), Some(asked), Some(groups), Some((shape, [c, h, w]))) = (kernel, asked, groups, picture)
+        let (Some(kernel), Some(asked), Some(groups), Some((shape, [c, h, w]))) =
+            (kernel, asked, groups, picture)
         else {
             return self.unknown(vec![at.x], at.span);
         };
@@ -150,7 +162,9 @@ impl Checker<'_> {
         let Some(key) = key else {
             let text = "taps in the text have no bias to learn";
             let diagnostic = Diagnostic::error(Code::Conflict, s.span("bias"), text);
-            self.report(diagnostic.help("write the bias itself: `bias=[…]`, one number for each output channel"));
+            self.report(
+                diagnostic.help("write the bias itself: `bias=[…]`, one number for each output channel"),
+            );
             return Err(());
         };
         let role = ParamRole::Bias { fan_in };
@@ -223,7 +237,8 @@ impl Checker<'_> {
                 Err(error) => {
                     ok = false;
                     let diagnostic = self.shape_error(error, at.settings.span("groups"));
-                    let diagnostic = if what == "input" { self.from_where(diagnostic, at.x) } else { diagnostic };
+                    let diagnostic =
+                        if what == "input" { self.from_where(diagnostic, at.x) } else { diagnostic };
                     self.report(diagnostic);
                 }
             }
@@ -232,7 +247,9 @@ impl Checker<'_> {
     }
 
     fn taps_fit(&mut self, at: &Use<'_>, taps: Option<&Taps>, inner: Dim, c: Dim, groups: u64) -> bool {
-        let (Some(&[_, have, _, _]), Some(inner)) = (taps.map(|t| t.dims.as_slice()), inner) else { return true };
+        let (Some(&[_, have, _, _]), Some(inner)) = (taps.map(|t| t.dims.as_slice()), inner) else {
+            return true;
+        };
         if have == inner {
             return true;
         }

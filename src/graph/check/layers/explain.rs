@@ -61,8 +61,7 @@ impl Checker<'_> {
     fn rounded_up(&self, id: Id, window: &crate::graph::Window) -> bool {
         let Some(node) = self.drafts.nodes.get(id.index()) else { return false };
         let sides = |i: Id| self.drafts.shape(i).and_then(|s| s.chw());
-        let (Some(out), Some([_, Some(h), Some(w)])) =
-            (sides(id), node.args.first().and_then(|&x| sides(x)))
+        let (Some(out), Some([_, Some(h), Some(w)])) = (sides(id), node.args.first().and_then(|&x| sides(x)))
         else {
             return false;
         };

@@ -58,12 +58,9 @@ impl<'a> Checker<'a> {
             Layer::PixelShuffle => self.pixel_shuffle(&at),
             Layer::Pad => self.pad(&at),
             Layer::Crop => self.crop(&at),
-            Layer::Plain(_)
-            | Layer::LeakyRelu
-            | Layer::Elu
-            | Layer::Celu
-            | Layer::Gelu
-            | Layer::Clamp => self.activation(def.layer, &settings, x, span),
+            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp => {
+                self.activation(def.layer, &settings, x, span)
+            }
         }
     }
 
@@ -103,6 +100,9 @@ impl<'a> Checker<'a> {
 
     /// Reports a setting that must be given, the table not saying so because another may replace it.
     fn missing(&mut self, at: &Use<'_>, setting: &str, why: &str, help: &str) {
+        if at.settings.misnamed() {
+            return;
+        }
         let text = format!("`{}` needs `{setting}`{why}", at.def.name);
         self.report(Diagnostic::error(Code::MissingSetting, at.settings.span, text).help(help));
     }

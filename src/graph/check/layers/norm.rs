@@ -28,7 +28,11 @@ impl Checker<'_> {
         let key = self.key(s.text("key"), at.name, "batchnorm", s.span);
         let eps = s.number("eps", 1e-5);
         if let Some(eps) = eps.filter(|&e| e < 0.0) {
-            self.error(Code::OutOfRange, s.span("eps"), format!("`eps` must not be below 0, and this is {eps}"));
+            self.error(
+                Code::OutOfRange,
+                s.span("eps"),
+                format!("`eps` must not be below 0, and this is {eps}"),
+            );
             return self.unknown(vec![at.x], at.span);
         }
         let (Some(eps), Some((shape, channels))) = (eps, self.channel_dim(at)) else {
@@ -58,7 +62,8 @@ impl Checker<'_> {
     pub(super) fn prelu(&mut self, at: &Use<'_>) -> Id {
         let s = at.settings;
         let key = self.key(s.text("key"), at.name, "prelu", s.span);
-        let (Some(per_channel), Some((shape, channels))) = (s.flag("per_channel", false), self.channel_dim(at))
+        let (Some(per_channel), Some((shape, channels))) =
+            (s.flag("per_channel", false), self.channel_dim(at))
         else {
             return self.unknown(vec![at.x], at.span);
         };

@@ -23,7 +23,8 @@ impl Checker<'_> {
         };
         let padding = self.padding(at);
         let picture = self.picture(at);
-        let (Some(kernel), Some(stride), Some(dilation), Some(ceil)) = (kernel, stride, dilation, ceil) else {
+        let (Some(kernel), Some(stride), Some(dilation), Some(ceil)) = (kernel, stride, dilation, ceil)
+        else {
             return self.unknown(vec![at.x], at.span);
         };
         let (Some(kind), Some(padding), Some((shape, [c, h, w]))) = (kind, padding, picture) else {

@@ -38,7 +38,8 @@ impl Checker<'_> {
                     scale[i] = Some(factor[i]);
                     let Some(n) = n else { continue };
                     let whole = factor[i].fract() == 0.0 && factor[i] < 1e15;
-                    let size = if whole { scaled(axis, n, factor[i] as u64) } else { scaled_by(axis, n, factor[i]) };
+                    let size =
+                        if whole { scaled(axis, n, factor[i] as u64) } else { scaled_by(axis, n, factor[i]) };
                     match size {
                         Ok(size) => out[i] = Some(size),
                         Err(error) => return self.side_error(at, error),
@@ -74,7 +75,8 @@ impl Checker<'_> {
 
     /// `pixel_shuffle(r)`
     pub(super) fn pixel_shuffle(&mut self, at: &Use<'_>) -> Id {
-        let (Some(factor), Some((shape, [c, h, w]))) = (at.settings.whole("factor", 1u64), self.picture(at)) else {
+        let (Some(factor), Some((shape, [c, h, w]))) = (at.settings.whole("factor", 1u64), self.picture(at))
+        else {
             return self.unknown(vec![at.x], at.span);
         };
         let c = match c.map(|c| shape::pixel_shuffle(c, factor)).transpose() {
@@ -142,11 +144,17 @@ impl Checker<'_> {
             return self.unknown(vec![at.x], at.span);
         }
         if !s.given("all") && !sides.iter().any(|side| s.given(side)) {
-            self.missing(at, "top", ", `bottom`, `left` or `right`", "`crop(2)` cuts two rows and columns off each side");
+            self.missing(
+                at,
+                "top",
+                ", `bottom`, `left` or `right`",
+                "`crop(2)` cuts two rows and columns off each side",
+            );
             return self.unknown(vec![at.x], at.span);
         }
         let all = s.pair("all", [0, 0]);
-        let cut = |name: &str, i: usize| if s.given("all") { all.map(|all| all[i]) } else { s.whole(name, 0u64) };
+        let cut =
+            |name: &str, i: usize| if s.given("all") { all.map(|all| all[i]) } else { s.whole(name, 0u64) };
         let (Some(top), Some(bottom)) = (cut("top", 0), cut("bottom", 0)) else {
             return self.unknown(vec![at.x], at.span);
         };

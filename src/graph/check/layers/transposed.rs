@@ -23,7 +23,8 @@ impl Checker<'_> {
     pub(super) fn conv_transpose(&mut self, at: &Use<'_>) -> Id {
         let s = at.settings;
         let key = self.key(s.text("key"), at.name, "conv_transpose", s.span);
-        let output_shape = if s.given("output_shape") { s.pair("output_shape", [1, 1]).map(Some) } else { Some(None) };
+        let output_shape =
+            if s.given("output_shape") { s.pair("output_shape", [1, 1]).map(Some) } else { Some(None) };
         let asked = (|| {
             Some(Asked {
                 kernel: s.pair("kernel", [1, 1])?,
@@ -37,7 +38,8 @@ impl Checker<'_> {
         let out = self.channels_setting(at, "out");
         let groups = s.whole("groups", 1u64);
         let picture = self.picture(at);
-        let (Some(asked), Some(out), Some(groups), Some((shape, [c, h, w]))) = (asked, out, groups, picture) else {
+        let (Some(asked), Some(out), Some(groups), Some((shape, [c, h, w]))) = (asked, out, groups, picture)
+        else {
             return self.unknown(vec![at.x], at.span);
         };
         if !self.check_in(at, c, "channels") || !self.padding_makes_sense(at, asked) {
@@ -81,7 +83,8 @@ impl Checker<'_> {
         let op = match sides {
             [Some((top, bottom)), Some((left, right))] => {
                 let pad = Pads { top, bottom, left, right };
-                let window = Window { kernel: asked.kernel, stride: asked.stride, dilation: asked.dilation, pad };
+                let window =
+                    Window { kernel: asked.kernel, stride: asked.stride, dilation: asked.dilation, pad };
                 Some(Op::ConvTranspose(ConvTranspose { window, output_pad: asked.output_pad, groups }))
             }
             _ => None,

@@ -34,7 +34,12 @@ impl Checker<'_> {
             return at.settings.pad("pad", [Padding::Sides(0, 0); 2]);
         }
         if at.settings.given("pad") {
-            self.conflict(at, "pad", "pad_total", "`pad` is for each side, `pad_total` for both sides together");
+            self.conflict(
+                at,
+                "pad",
+                "pad_total",
+                "`pad` is for each side, `pad_total` for both sides together",
+            );
             return None;
         }
         at.settings.pair("pad_total", [0, 0]).map(|total| total.map(Padding::Total))

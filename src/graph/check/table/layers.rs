@@ -1,6 +1,8 @@
 //! The layers.
 
-use super::Kind::{self, Axis, Bias, Factor, Flag, Number, Numbers, Pad, Pair, Taps2, Taps4, Text, Whole, Word};
+use super::Kind::{
+    self, Axis, Bias, Factor, Flag, Number, Numbers, Pad, Pair, Taps2, Taps4, Text, Whole, Word,
+};
 use super::{Arg, Layer, LayerDef, may, must, with};
 use crate::graph::UnaryOp;
 
@@ -9,13 +11,17 @@ const BORDERS: Kind = Word(&["zero", "replicate", "reflect", "wrap"]);
 const STRIDE: Arg = with("stride", Pair(1), "1", "step of the window");
 const DILATION: Arg = with("dilation", Pair(1), "1", "step between taps");
 const PAD: Arg = with("pad", Pad, "0", "elements assumed on each side");
-const PAD_TOTAL: Arg =
-    may("pad_total", Pair(0), "the textbook's total padding p: ceil(p/2) on top and left, floor(p/2) at the bottom and right");
+const PAD_TOTAL: Arg = may(
+    "pad_total",
+    Pair(0),
+    "the textbook's total padding p: ceil(p/2) on top and left, floor(p/2) at the bottom and right",
+);
 const GROUPS: Arg = with("groups", Whole(1), "1", "groups of channels that do not see each other");
 const IN: Arg = may("in", Whole(1), "channels of the input; inferred, and checked where given");
 const KEY: Arg = may("key", Text, "prefix of its tensors in the weight file, where that is not its name");
 const BORDER: Arg = with("border", BORDERS, "zero", "what lies around the input");
-const FLIP: Arg = with("flip", Flag, "false", "turn the taps around: true convolution instead of cross-correlation");
+const FLIP: Arg =
+    with("flip", Flag, "false", "turn the taps around: true convolution instead of cross-correlation");
 const CEIL: Arg = with("ceil_mode", Flag, "false", "round the output's size up");
 
 const WINDOW_RULE: &str = "`out = floor((n + p − k_eff)/s) + 1` along each side, with `k_eff = (k − 1)·d + 1` and p the padding of both sides";
@@ -33,7 +39,11 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         name: "conv",
         layer: Layer::Conv,
         args: &[
-            may("kernel", Pair(1), "size of the kernel, whose taps are weights; this or `weight` must be given"),
+            may(
+                "kernel",
+                Pair(1),
+                "size of the kernel, whose taps are weights; this or `weight` must be given",
+            ),
             may("out", Whole(1), "channels of the output; must be given with `kernel`"),
             IN,
             STRIDE,
@@ -41,7 +51,11 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
             PAD_TOTAL,
             DILATION,
             GROUPS,
-            may("bias", Bias, "whether a bias is added, or the bias itself; true with `kernel`, false with `weight`"),
+            may(
+                "bias",
+                Bias,
+                "whether a bias is added, or the bias itself; true with `kernel`, false with `weight`",
+            ),
             BORDER,
             may("weight", Taps4, "taps in the text instead of weights"),
             FLIP,
@@ -77,9 +91,18 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
             must("out", Whole(1), "channels of the output"),
             IN,
             STRIDE,
-            with("pad", Pad, "0", "elements cut off each side of the output; `same_lower` and `same_upper` make the output n·s, or `output_shape`, and say where the larger half is cut"),
+            with(
+                "pad",
+                Pad,
+                "0",
+                "elements cut off each side of the output; `same_lower` and `same_upper` make the output n·s, or `output_shape`, and say where the larger half is cut",
+            ),
             with("output_pad", Pair(0), "0", "elements added at the bottom and on the right of the output"),
-            may("output_shape", Pair(1), "height and width of the output, from which the padding follows: the larger half before, with `pad=same_upper` after"),
+            may(
+                "output_shape",
+                Pair(1),
+                "height and width of the output, from which the padding follows: the larger half before, with `pad=same_upper` after",
+            ),
             DILATION,
             GROUPS,
             with("bias", Flag, "true", "whether a bias is added"),
@@ -175,10 +198,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
     LayerDef {
         name: "normalize",
         layer: Layer::Normalize,
-        args: &[
-            must("mean", Numbers, "subtracted"),
-            must("std", Numbers, "divided by; not 0"),
-        ],
+        args: &[must("mean", Numbers, "subtracted"), must("std", Numbers, "divided by; not 0")],
         positional: 0,
         doc: "`(x − mean) / std` for each channel.",
         rule: SAME_SHAPE,
@@ -277,8 +297,18 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         args: &[
             may("scale", Factor, "factor of the sides; this or `size` must be given"),
             may("size", Pair(1), "height and width of the output"),
-            with("mode", Word(&["nearest", "bilinear", "bicubic"]), "nearest", "how elements around a position are combined"),
-            with("align_corners", Flag, "false", "map the corners' centres onto each other (`bilinear` and `bicubic`)"),
+            with(
+                "mode",
+                Word(&["nearest", "bilinear", "bicubic"]),
+                "nearest",
+                "how elements around a position are combined",
+            ),
+            with(
+                "align_corners",
+                Flag,
+                "false",
+                "map the corners' centres onto each other (`bilinear` and `bicubic`)",
+            ),
         ],
         positional: 0,
         doc: "Resampling. `nearest` takes the element at `floor(o/scale)`; `bilinear` and `bicubic` use half-pixel centres, as PyTorch does.",

@@ -3,8 +3,8 @@
 //! It drives how arguments are checked, what "did you mean" offers, and the reference
 //! (`docs/layers.md`), which is printed from it by [`reference`].
 
-mod layers;
 mod functions;
+mod layers;
 mod reference;
 
 pub use reference::reference;
@@ -53,7 +53,9 @@ impl Kind {
         match self {
             Kind::Whole(_) => "a whole number".to_owned(),
             Kind::Pair(_) => "a whole number or a pair `(h, w)`".to_owned(),
-            Kind::Pad => "a whole number, a pair `(h, w)`, pairs `((top, bottom), (left, right))` or a word".to_owned(),
+            Kind::Pad => {
+                "a whole number, a pair `(h, w)`, pairs `((top, bottom), (left, right))` or a word".to_owned()
+            }
             Kind::Number => "a number".to_owned(),
             Kind::Factor => "a number or a pair `(h, w)`".to_owned(),
             Kind::Flag => "`true` or `false`".to_owned(),

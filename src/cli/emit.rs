@@ -1,0 +1,115 @@
+//! `convc emit`: what a stage makes of a model.
+
+use std::path::PathBuf;
+
+use super::console::{Console, Format};
+use super::failure::{Failure, Outcome};
+use super::models::Opened;
+use super::values::{self, BackendName, Sizes};
+use crate::code::{self, Backend};
+use crate::graph::{self, Graph};
+use crate::model::{Model, Options};
+use crate::pipeline;
+use crate::syntax;
+use crate::target::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  convc emit --stage graph lenet.conv                              the checked model
+  convc emit --stage plan edges.conv --size H=480,W=640            what runs on which buffers
+  convc emit --stage asm edges.conv --target x86_64-avx2           machine code for a pinned target
+  convc emit --stage asm edges.conv --backend cranelift            the other emitter's";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The model's text
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Which stage's result to print
+    #[arg(long, value_name = "STAGE")]
+    stage: Stage,
+
+    /// Sizes that the model leaves open, such as H=480,W=640
+    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
+    size: Option<Sizes>,
+
+    /// What code is made for: host, or the pinned x86_64-avx2, x86_64, aarch64
+    #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
+    target: Target,
+
+    /// Which emitter makes the kernels
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendName>,
+
+    /// The model of a file with several
+    #[arg(long = "model", id = "model_name", value_name = "NAME")]
+    model_name: Option<String>,
+}
+
+/// A stage of the compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Stage {
+    /// The syntax tree
+    Ast,
+    /// The checked model, every size concrete
+    Graph,
+    /// What runs, in which order, on which buffers
+    Plan,
+    /// The kernels in the vector IR, and the steps that call them
+    Kernels,
+    /// The kernels as Cranelift gets them
+    Clif,
+    /// The machine code of kernels and steps
+    Asm,
+}
+
+impl Args {
+    pub(super) fn format(&self) -> Format {
+        Format::Text
+    }
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    text.parse().map_err(|e: crate::target::UnknownTarget| e.to_string())
+}
+
+pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
+    if args.stage == Stage::Ast {
+        // What names mean does not matter yet.
+        let model = Model::from_path(&args.model)?;
+        console.print(format_args!("{}", syntax::dump(model.syntax())))?;
+        return Ok(Outcome::Fine);
+    }
+    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
+    let graph = model.graph_with_defaults(sizes, console)?;
+    if args.stage == Stage::Graph {
+        console.print(format_args!("{}", graph::print::print(&graph)))?;
+        return Ok(Outcome::Fine);
+    }
+    let text = text(args, &graph).map_err(|e| Failure::Bug(e.to_string()))?;
+    console.print(format_args!("{text}"))?;
+    Ok(Outcome::Fine)
+}
+
+/// What the stages after the graph make of it. Their errors are bugs: the graph is checked.
+fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>> {
+    let plan = pipeline::plan(&pipeline::optimise(graph), &args.target)?;
+    if args.stage == Stage::Plan {
+        return Ok(crate::plan::print(&plan));
+    }
+    let lowered = pipeline::lower(&plan)?;
+    let options = Options::default().target(args.target);
+    let backend = args.backend.map_or_else(|| options.resolved_backend(), Backend::from);
+    match args.stage {
+        Stage::Ast | Stage::Graph | Stage::Plan => Ok(String::new()),
+        Stage::Kernels => Ok(lowered.to_string()),
+        Stage::Clif => {
+            let kernels = lowered.kernels.iter().map(|k| code::clif_text(k, &args.target));
+            Ok(kernels.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        }
+        Stage::Asm => Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?)),
+    }
+}

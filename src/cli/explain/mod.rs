@@ -1,0 +1,277 @@
+//! `convc explain`: what each layer does and costs.
+
+mod cost;
+mod formula;
+mod seen;
+mod table;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::console::{Console, Format, escaped};
+use super::failure::{Failure, Outcome};
+use super::models::Opened;
+use super::report::{bytes, grouped, short};
+use super::values::{self, Sizes};
+use crate::graph::field::{self, Field};
+use crate::graph::{Graph, Node, Op};
+use crate::pipeline;
+use crate::target::Target;
+use cost::Cost;
+use seen::Seen;
+use table::{Row, WIDTH, lay_out, wrap};
+
+const EXAMPLES: &str = "\
+Examples:
+  convc explain lenet.conv
+  convc explain edges.conv --size H=480,W=640
+  convc explain resnet18.conv --format json";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The model's text
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Sizes that the model leaves open, such as H=480,W=640
+    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
+    size: Option<Sizes>,
+
+    /// The model of a file with several
+    #[arg(long = "model", id = "model_name", value_name = "NAME")]
+    model_name: Option<String>,
+
+    /// How results are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+impl Args {
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+}
+
+pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
+    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
+    let graph = model.graph_with_defaults(sizes, console)?;
+    let explanation = Explanation::new(&graph);
+    match args.format {
+        Format::Text => explanation.print(console)?,
+        Format::Json => console.json(&explanation.as_json())?,
+    }
+    Ok(Outcome::Fine)
+}
+
+const LEGEND: [&str; 3] = [
+    "",
+    "field: rows × columns of the input that one position of the output depends on; stride: how far they",
+    "move from one position to the next; start: where they begin for position 0 (negative: in the padding)",
+];
+
+/// A layer and what is said about it.
+struct Layer<'a> {
+    node: &'a Node,
+    operation: String,
+    cost: Cost,
+    seen: Seen,
+    formulas: Vec<String>,
+    remarks: Vec<String>,
+}
+
+struct Explanation<'a> {
+    graph: &'a Graph,
+    layers: Vec<Layer<'a>>,
+    /// The model's weights, each counted once.
+    parameters: u64,
+    multiply_adds: u128,
+    /// Elements of all inputs and of all outputs.
+    ends: [u64; 2],
+    /// Bytes of scratch memory that the plan for this machine takes.
+    scratch: Option<u64>,
+}
+
+impl<'a> Explanation<'a> {
+    fn new(graph: &'a Graph) -> Explanation<'a> {
+        let fields = first_fields(graph);
+        let computed = |node: &Node| !matches!(node.op, Op::Input(_) | Op::Const(_) | Op::Param(_));
+        let layers: Vec<Layer<'_>> = graph
+            .values()
+            .filter(|(_, node)| computed(node))
+            .map(|(value, node)| Layer {
+                node,
+                operation: formula::describe(&node.op),
+                cost: cost::cost(graph, node),
+                seen: Seen::new(fields.get(value.index()).and_then(Option::as_ref)),
+                formulas: formula::formulas(graph, node),
+                remarks: formula::remarks(graph, node),
+            })
+            .collect();
+        let sum = |total: u64, n: u64| total.saturating_add(n);
+        Explanation {
+            graph,
+            parameters: cost::all_trained(graph),
+            scratch: pipeline::plan(&pipeline::optimise(graph), &Target::host()).ok().map(|p| p.arena_bytes),
+            multiply_adds: layers.iter().map(|l| l.cost.multiply_adds).sum(),
+            ends: [
+                graph.inputs.iter().map(|i| graph.ty(i.value).elements()).fold(0, sum),
+                graph.outputs.iter().map(|o| graph.ty(o.value).elements()).fold(0, sum),
+            ],
+            layers,
+        }
+    }
+
+    /// Weights of a fully connected layer between the same inputs and outputs.
+    fn fully_connected(&self) -> u128 {
+        u128::from(self.ends[0]) * u128::from(self.ends[1])
+    }
+
+    fn print(&self, console: &mut Console) -> Result<(), Failure> {
+        let graph = self.graph;
+        console.heading(&format!("model {}", escaped(&graph.name)))?;
+        for input in &graph.inputs {
+            console.line(format_args!("  input {} {}", escaped(&input.name), graph.ty(input.value)))?;
+        }
+        for output in &graph.outputs {
+            console.line(format_args!("  output {} {}", escaped(&output.name), graph.ty(output.value)))?;
+        }
+        console.line(format_args!(""))?;
+        let rows: Vec<Row> = self.layers.iter().map(Layer::row).collect();
+        let header = ["layer", "output", "parameters", "mul-adds", "field", "stride", "start", "memory"];
+        let mut lines = lay_out(&header, &rows).into_iter();
+        if let Some(header) = lines.next() {
+            console.heading(&header)?;
+        }
+        lines.try_for_each(|line| console.line(format_args!("{line}")))?;
+        console.line(format_args!(""))?;
+        self.totals().iter().try_for_each(|line| console.line(format_args!("{line}")))
+    }
+
+    fn totals(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "total: {} parameters ({}), {} multiply-adds",
+            grouped(self.parameters.into()),
+            bytes(self.parameters.saturating_mul(4)),
+            short(self.multiply_adds)
+        )];
+        let values: u64 = self.layers.iter().map(|l| l.cost.bytes).fold(0, u64::saturating_add);
+        let planned = match self.scratch {
+            Some(scratch) => format!("; as planned for this machine, {} of scratch memory", bytes(scratch)),
+            None => String::new(),
+        };
+        lines.push(format!("memory: {} for every value above{planned}", bytes(values)));
+        let dense = self.fully_connected();
+        let mut text = format!(
+            "a fully connected layer of the same input and output would need {} × {} = {} weights",
+            grouped(self.ends[0].into()),
+            grouped(self.ends[1].into()),
+            grouped(dense)
+        );
+        if self.parameters > 0 {
+            text += &format!(": {} times as many", times(dense, self.parameters));
+        }
+        match text.chars().count() <= WIDTH {
+            true => lines.push(text),
+            false => wrap(&text, &mut lines),
+        }
+        lines.extend(LEGEND.iter().map(|l| (*l).to_owned()));
+        lines
+    }
+
+    fn as_json(&self) -> Value {
+        let graph = self.graph;
+        let port = |name: &str, value| json!({ "name": name, "shape": graph.ty(value).dims });
+        json!({
+            "ok": true,
+            "model": graph.name,
+            "inputs": graph.inputs.iter().map(|i| port(&i.name, i.value)).collect::<Vec<_>>(),
+            "outputs": graph.outputs.iter().map(|o| port(&o.name, o.value)).collect::<Vec<_>>(),
+            "layers": self.layers.iter().map(Layer::as_json).collect::<Vec<_>>(),
+            "total": { "parameters": self.parameters, "multiply_adds": number(self.multiply_adds) },
+            "scratch_bytes": self.scratch,
+            "fully_connected": { "weights": number(self.fully_connected()) },
+        })
+    }
+}
+
+/// Each value's field in the first of the inputs that it depends on.
+fn first_fields(graph: &Graph) -> Vec<Option<Field>> {
+    let mut first: Vec<Option<Field>> = vec![None; graph.nodes.len()];
+    for input in &graph.inputs {
+        for (slot, field) in first.iter_mut().zip(field::fields(graph, input)) {
+            *slot = slot.or(field);
+        }
+    }
+    first
+}
+
+/// How many times as many: `13`, `0.13`.
+fn times(many: u128, few: u64) -> String {
+    let times = many as f64 / few.max(1) as f64;
+    if times >= 10.0 { grouped(times.round() as u128) } else { format!("{times:.2}") }
+}
+
+/// A JSON number: exact up to 64 bits, rounded past that.
+fn number(n: u128) -> Value {
+    u64::try_from(n).map_or_else(|_| json!(n as f64), |n| json!(n))
+}
+
+impl Layer<'_> {
+    /// What a fully connected layer would need in a convolution's place.
+    fn dense(&self) -> Option<String> {
+        let weights = self.cost.parameters.max(self.cost.taps);
+        (self.cost.dense > 0 && weights > 0).then(|| {
+            let times = times(self.cost.dense, weights);
+            format!("fully connected: {} weights, {times} times as many", grouped(self.cost.dense))
+        })
+    }
+
+    fn row(&self) -> Row {
+        let parameters = match (self.cost.parameters, self.cost.taps) {
+            (0, 0) => "-".to_owned(),
+            (0, taps) => format!("{} taps", grouped(taps.into())),
+            (n, _) => grouped(n.into()),
+        };
+        let adds = if self.cost.multiply_adds == 0 { "-".to_owned() } else { short(self.cost.multiply_adds) };
+        let mut below = Vec::new();
+        if !self.formulas.is_empty() || !self.node.name.starts_with(self.operation.as_str()) {
+            below.push(self.operation.clone());
+        }
+        below.extend(self.formulas.iter().cloned());
+        below.extend(self.dense());
+        below.extend(self.seen.remark.iter().map(|r| format!("field: {r}")));
+        below.extend(self.remarks.iter().map(|r| format!("note: {r}")));
+        Row {
+            cells: vec![
+                escaped(&self.node.name),
+                self.node.ty.to_string(),
+                parameters,
+                adds,
+                self.seen.size.clone(),
+                self.seen.stride.clone(),
+                self.seen.start.clone(),
+                bytes(self.cost.bytes),
+            ],
+            below,
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "name": self.node.name,
+            "operation": self.operation,
+            "shape": self.node.ty.dims,
+            "formulas": self.formulas,
+            "notes": self.remarks,
+            "parameters": self.cost.parameters,
+            "taps": self.cost.taps,
+            "fully_connected": number(self.cost.dense),
+            "multiply_adds": number(self.cost.multiply_adds),
+            "field": self.seen.json,
+            "memory_bytes": self.cost.bytes,
+        })
+    }
+}

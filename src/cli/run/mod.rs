@@ -1,0 +1,164 @@
+//! `convc run`: a model applied to pictures and arrays.
+
+mod apply;
+mod assign;
+pub(in crate::cli) mod bind;
+mod each;
+mod load;
+pub(in crate::cli) mod save;
+mod summary;
+
+use std::path::PathBuf;
+
+use super::console::{Console, Format};
+use super::failure::{Failure, Outcome};
+use super::memory;
+use super::models::{Opened, with_sizes};
+use super::values::{self, BackendName, MathName, Named, Sizes};
+use crate::io::picture::Fit;
+use crate::model::Options;
+
+const EXAMPLES: &str = "\
+Examples:
+  convc run edges.conv                                its default input; shape, range and times
+  convc run edges.conv photo.jpg -o edges.png         a picture from a picture
+  convc run lenet.conv digit.png --fit stretch        the top classes
+  convc run m.conv a=left.npy b=right.npy -o y.npz    several inputs, all outputs in one archive
+  convc run pnet.conv photo.png -o prob=p.npy -o box=b.npy
+  convc run edges.conv photos/ -o out/                a folder of pictures
+  convc run edges.conv --each *.jpg -o out/           the same for files";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The model's text
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Pictures (PNG, JPEG, PNM) or arrays (.npy, .npz) in the order of the model's inputs, or as
+    /// NAME=FILE; or a folder of them
+    #[arg(value_name = "INPUT", value_parser = values::named())]
+    inputs: Vec<Named>,
+
+    /// Write an output to a file by its ending (.png .jpg .pnm .npy .npz), or to a folder for many inputs;
+    /// may be repeated
+    #[arg(short, long = "output", value_name = "[NAME=]OUT", value_parser = values::named())]
+    output: Vec<Named>,
+
+    /// Map the model over many files, or over the files of a folder, and go on past bad ones
+    #[arg(long, value_name = "DIR|FILE", num_args = 1.., conflicts_with = "inputs")]
+    each: Vec<PathBuf>,
+
+    /// Sizes that the model leaves open, such as H=480,W=640
+    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
+    size: Option<Sizes>,
+
+    /// How a picture of another size is made to fit
+    #[arg(long, value_name = "HOW")]
+    fit: Option<FitName>,
+
+    /// Map the range of a picture's values to 0..1 instead of clamping them
+    #[arg(long)]
+    normalize: bool,
+
+    /// The model of a file with several
+    #[arg(long = "model", id = "model_name", value_name = "NAME")]
+    model_name: Option<String>,
+
+    /// Take the weights from this safetensors file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+
+    /// Refuse a weight file with tensors that the model does not use
+    #[arg(long)]
+    strict_weights: bool,
+
+    /// Seed of random weights and inputs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Threads to compute with; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+
+    /// Which emitter makes the kernels
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendName>,
+
+    /// Which liberties arithmetic may take
+    #[arg(long, value_name = "MODE", default_value = "default")]
+    math: MathName,
+
+    /// The most memory to use, such as 512M or 2G; half of what is available by default
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    memory: Option<u64>,
+
+    /// How results are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+/// How a picture of another size is made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FitName {
+    /// Resize each side by its own factor
+    Stretch,
+    /// Resize to cover, keep the middle
+    Crop,
+    /// Resize to lie within, black around it
+    Pad,
+}
+
+impl From<FitName> for Fit {
+    fn from(name: FitName) -> Fit {
+        match name {
+            FitName::Stretch => Fit::Stretch,
+            FitName::Crop => Fit::Crop,
+            FitName::Pad => Fit::Pad,
+        }
+    }
+}
+
+impl Args {
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    fn sizes(&self) -> &[(String, u64)] {
+        self.size.as_ref().map_or(&[], |s| &s.0)
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory.unwrap_or_else(memory::default_limit)
+    }
+
+    /// How a program is made for some sizes with so much memory left.
+    fn options(&self, model: &Opened, sizes: &[(String, u64)], memory: u64) -> Options {
+        let mut options = with_sizes(model.options(), sizes)
+            .seed(self.seed)
+            .math(self.math.into())
+            .strict_weights(self.strict_weights)
+            .memory(memory);
+        if let Some(backend) = self.backend {
+            options = options.backend(backend.into());
+        }
+        if let Some(weights) = &self.weights {
+            options = options.weights_file(weights);
+        }
+        options
+    }
+}
+
+pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
+    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    model.know_sizes(args.sizes())?;
+    let folder = args.inputs.iter().find(|i| i.file.is_dir());
+    match (args.each.as_slice(), folder) {
+        ([], None) => apply::once(args, &model, console),
+        ([], Some(folder)) if args.inputs.len() == 1 && folder.name.is_none() => {
+            each::map(args, &model, std::slice::from_ref(&folder.file), console)
+        }
+        ([], Some(_)) => Err(Failure::usage("a folder of inputs must be the only input")),
+        (files, _) => each::map(args, &model, files, console),
+    }
+}

@@ -1,1 +1,0 @@
-//! Receptive fields.
