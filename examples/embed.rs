@@ -42,7 +42,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn show(plane: &TensorView<'_>) {
     let &[_, w] = plane.shape() else { return };
     for row in plane.data().chunks(w) {
-        let line: String = row.iter().map(|&x| if x > 1.0 { '#' } else if x > 0.2 { '+' } else { '.' }).collect();
+        let line: String = row
+            .iter()
+            .map(|&x| {
+                if x > 1.0 {
+                    '#'
+                } else if x > 0.2 {
+                    '+'
+                } else {
+                    '.'
+                }
+            })
+            .collect();
         println!("{line}");
     }
 }
