@@ -41,7 +41,7 @@ pub fn parse(source: &Source) -> (File, Vec<Diagnostic>) {
     if text.len() > limits::TEXT_BYTES {
         return (empty, vec![diag::text_too_long(text.len())]);
     }
-    if let Err(error) = scan::check_nesting(text) {
+    if let Some(error) = scan::too_nested(text) {
         return (empty, vec![error]);
     }
     let mut pairs = match Grammar::parse(Rule::file, text) {
