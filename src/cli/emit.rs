@@ -8,7 +8,7 @@ use super::models::Opened;
 use super::values::{self, BackendName, Sizes};
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
-use crate::model::{Model, Options};
+use crate::model::{Error, Model, Options};
 use crate::pipeline;
 use crate::syntax;
 use crate::target::Target;
@@ -89,13 +89,13 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
         console.print(format_args!("{}", graph::print::print(&graph)))?;
         return Ok(Outcome::Fine);
     }
-    let text = text(args, &graph).map_err(|e| Failure::Bug(e.to_string()))?;
+    let text = text(args, &graph)?;
     console.print(format_args!("{text}"))?;
     Ok(Outcome::Fine)
 }
 
-/// What the stages after the graph make of it. Their errors are bugs: the graph is checked.
-fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>> {
+/// What the stages after the graph make of it.
+fn text(args: &Args, graph: &Graph) -> Result<String, Error> {
     let plan = pipeline::plan(&pipeline::optimise(graph), &args.target)?;
     if args.stage == Stage::Plan {
         return Ok(crate::plan::print(&plan));
@@ -110,6 +110,8 @@ fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>
             let kernels = lowered.kernels.iter().map(|k| code::clif_text(k, &args.target));
             Ok(kernels.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
-        Stage::Asm => Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?)),
+        Stage::Asm => {
+            Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What the tests of lowerings share: buffers with NaN around them, run in the interpreter.
+//! What the tests of lowerings share: buffers run in the interpreter, each a base of its own, so that
+//! an access beyond either end is an error.
 
 use proptest::prelude::*;
 
@@ -18,25 +19,24 @@ const UNWRITTEN: u32 = 0xffc0_dead;
 /// An element: lead, channel, row, column. Rows and columns of the halo lie outside of the dims.
 pub(super) type At = [i64; 4];
 
-/// Buffers in an arena, with a gap after each.
+/// Buffers with what they hold.
 pub(super) struct Bed {
     buffers: Vec<Buffer>,
-    arena: Vec<u32>,
+    words: Vec<Vec<u32>>,
     /// The kernels of the last run.
     pub(super) kernels: Vec<Kernel>,
 }
 
 impl Bed {
     pub(super) fn new() -> Bed {
-        Bed { buffers: Vec::new(), arena: vec![UNWRITTEN; 16], kernels: Vec::new() }
+        Bed { buffers: Vec::new(), words: Vec::new(), kernels: Vec::new() }
     }
 
     /// A buffer, all NaN.
     pub(super) fn buffer(&mut self, dims: [u64; 4], kind: LayoutKind, halo: Halo) -> BufferId {
-        let offset = 4 * self.arena.len() as u64;
-        let buffer = Buffer { value: None, dims, layout: Layout { kind, halo }, base: Base::Arena, offset };
-        let words = (buffer.bytes() / 4).next_multiple_of(16) as usize + 16;
-        self.arena.resize(self.arena.len() + words, UNWRITTEN);
+        let base = Base::Output(self.buffers.len() as u32);
+        let buffer = Buffer { value: None, dims, layout: Layout { kind, halo }, base, offset: 0 };
+        self.words.push(vec![UNWRITTEN; buffer.bytes() as usize / 4]);
         self.buffers.push(buffer);
         BufferId(self.buffers.len() as u32 - 1)
     }
@@ -44,8 +44,7 @@ impl Bed {
     /// A dense planar buffer that holds `values`.
     pub(super) fn dense(&mut self, dims: [u64; 4], values: &[f32]) -> BufferId {
         let id = self.buffer(dims, LayoutKind::Planar, Halo::NONE);
-        let start = self.buffers[id.0 as usize].offset as usize / 4;
-        for (word, value) in self.arena[start..].iter_mut().zip(values) {
+        for (word, value) in self.words[id.0 as usize].iter_mut().zip(values) {
             *word = value.to_bits();
         }
         id
@@ -83,12 +82,12 @@ impl Bed {
     }
 
     pub(super) fn get(&self, id: BufferId, at: At) -> f32 {
-        f32::from_bits(self.arena[self.word(id, at)])
+        f32::from_bits(self.words[id.0 as usize][self.word(id, at)])
     }
 
     pub(super) fn set(&mut self, id: BufferId, at: At, value: f32) {
         let word = self.word(id, at);
-        self.arena[word] = value.to_bits();
+        self.words[id.0 as usize][word] = value.to_bits();
     }
 
     /// All elements, halo and padding lanes included.
@@ -140,7 +139,7 @@ impl Bed {
             run: Vec::new(),
             consts: Vec::new(),
             packed_bytes: 0,
-            arena_bytes: 4 * self.arena.len() as u64,
+            arena_bytes: 0,
         };
         let mut low = Lowering::new(&plan);
         let steps = lower(&mut low).expect("lowers");
@@ -151,9 +150,9 @@ impl Bed {
             run: steps.into_iter().map(|nests| Step { name: String::new(), nests }).collect(),
             consts,
             packed_bytes: 0,
-            arena_bytes: plan.arena_bytes,
+            arena_bytes: 0,
             input_bytes: Vec::new(),
-            output_bytes: Vec::new(),
+            output_bytes: self.buffers.iter().map(Buffer::bytes).collect(),
             param_bytes: Vec::new(),
         };
         let problems = verify(&lowered);
@@ -166,10 +165,14 @@ impl Bed {
             .filter(|at| allowed(self, *at))
             .map(|at| self.word(out, at))
             .collect();
-        for (word, (before, after)) in self.arena.iter().zip(&forwards).enumerate() {
-            assert!(before == after || free.contains(&word), "word {word} was overwritten");
+        for (id, (before, after)) in self.words.iter().zip(&forwards).enumerate() {
+            let is_out = id == out.0 as usize;
+            for (word, (before, after)) in before.iter().zip(after).enumerate() {
+                let may_change = is_out && free.contains(&word);
+                assert!(before == after || may_change, "word {word} of buffer {id} was overwritten");
+            }
         }
-        self.arena = forwards;
+        self.words = forwards;
         self.kernels = lowered.kernels;
     }
 
@@ -178,10 +181,12 @@ impl Bed {
         self.kernels.iter().map(|k| statements(&k.body)).sum()
     }
 
-    fn interpret(&self, lowered: &Lowered, reverse: bool) -> Vec<u32> {
+    fn interpret(&self, lowered: &Lowered, reverse: bool) -> Vec<Vec<u32>> {
         let mut memory = Memory::new(lowered).expect("memory");
-        let arena = lowered.base_index(Base::Arena);
-        memory.buffers[arena] = self.arena.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let place = |id: usize| lowered.base_index(Base::Output(id as u32));
+        for (id, words) in self.words.iter().enumerate() {
+            memory.buffers[place(id)] = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        }
         for step in &lowered.run {
             let units = step.units();
             for i in 0..units {
@@ -189,7 +194,9 @@ impl Bed {
                 run_units(lowered, step, unit..unit + 1, &mut memory, FmaRounding::Once).expect("runs");
             }
         }
-        memory.buffers[arena].as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
+        let words =
+            |bytes: &Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        (0..self.words.len()).map(|id| words(&memory.buffers[place(id)])).collect()
     }
 }
 

@@ -77,7 +77,8 @@ impl Window {
         }
         let mut list = Vec::with_capacity(taps.len());
         for ((dy, dx), weight) in taps.iter().zip(weights) {
-            let column = distance(i64::from(*dx) * x.column_bytes())?;
+            // Half of what an instruction holds is left to the units of a tile.
+            let column = distance(2 * i64::from(*dx) * x.column_bytes())? / 2;
             list.push(Tap { row: i64::from(*dy), column, weight: distance(*weight)? });
         }
         let form = if list.len() * work <= UNROLLED {

@@ -20,7 +20,7 @@ use crate::pipeline;
 use crate::target::Target;
 use cost::Cost;
 use seen::Seen;
-use table::{Row, WIDTH, lay_out, wrap};
+use table::{Row, lay_out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,8 +68,8 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
 
 const LEGEND: [&str; 3] = [
     "",
-    "field: rows × columns of the input that one position of the output depends on; stride: how far they",
-    "move from one position to the next; start: where they begin for position 0 (negative: in the padding)",
+    "field: rows × columns of the input that one position of the output depends on; stride: how far",
+    "they move from one position to the next; start: where they begin for position 0 (< 0 is padding)",
 ];
 
 /// A layer and what is said about it.
@@ -164,19 +164,15 @@ impl<'a> Explanation<'a> {
         };
         lines.push(format!("memory: {} for every value above{planned}", bytes(values)));
         let dense = self.fully_connected();
-        let mut text = format!(
-            "a fully connected layer of the same input and output would need {} × {} = {} weights",
-            grouped(self.ends[0].into()),
-            grouped(self.ends[1].into()),
+        lines.push(format!(
+            "a fully connected layer of the same input and output would need {} weights",
             grouped(dense)
-        );
+        ));
+        let mut product = format!("    {} × {}", grouped(self.ends[0].into()), grouped(self.ends[1].into()));
         if self.parameters > 0 {
-            text += &format!(": {} times as many", times(dense, self.parameters));
+            product += &format!(": {} times as many", times(dense, self.parameters));
         }
-        match text.chars().count() <= WIDTH {
-            true => lines.push(text),
-            false => wrap(&text, &mut lines),
-        }
+        lines.push(product);
         lines.extend(LEGEND.iter().map(|l| (*l).to_owned()));
         lines
     }
