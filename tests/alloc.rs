@@ -140,3 +140,31 @@ fn dropped_programs_are_unmapped() {
     drop(held);
     assert_eq!(executable_bytes(), before);
 }
+
+/// What the library promises: `run_into` of a compiled model, a batch included.
+#[test]
+fn running_a_model_into_given_memory_allocates_nothing() {
+    let _alone = ALONE.lock();
+    let model = convc::Model::from_path("examples/lenet.conv").expect("the example parses");
+    let program = model.compile(&convc::Options::default()).expect("it compiles");
+    let digits = vec![0.25; 3 * 28 * 28];
+    let digits = convc::TensorView::new(&[3, 1, 28, 28], &digits).expect("the lengths agree");
+    let mut scratch = program.scratch().expect("there is memory");
+    let mut classes = vec![0.0; 3 * 10];
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        program.run_into(&mut scratch, &[digits], &mut [&mut classes]).expect("it runs");
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "allocations in 10 runs");
+    assert!((classes.iter().sum::<f32>() - 3.0).abs() < 1e-5, "three softmaxes");
+}
+
+#[test]
+fn programs_are_shared_and_sent_among_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<convc::Program>();
+    shared::<convc::Session>();
+    shared::<convc::Model>();
+    fn sent<T: Send>() {}
+    sent::<convc::model::Scratch>();
+}

@@ -87,13 +87,17 @@ fn imports_point_downwards_only() {
 fn unsafe_code_is_where_it_is_meant_to_be() {
     let mut files = Vec::new();
     sources(Path::new("src"), &mut files);
+    // Tests map guard pages and call kernels by themselves.
+    let of_tests = |f: &&PathBuf| f.components().any(|c| c.as_os_str() == "tests");
     let mut opted: Vec<String> = files
         .iter()
+        .filter(|f| !of_tests(f))
         .filter(|f| fs::read_to_string(f).expect("readable").contains("#![allow(unsafe_code"))
         .map(|f| f.display().to_string())
         .collect();
     opted.sort();
-    let expected = ["src/runtime/buffer.rs", "src/runtime/call.rs", "src/runtime/map.rs"];
+    let expected =
+        ["src/runtime/buffer.rs", "src/runtime/call.rs", "src/runtime/executor.rs", "src/runtime/map.rs"];
     assert_eq!(opted, expected, "a file with unsafe code needs a reason to be on this list");
 }
 

@@ -147,10 +147,10 @@ impl Console {
     }
 }
 
-/// Text with colours, which the stream takes out where they are not wanted; ends in a newline.
+/// Text with colours, which the stream takes out where they are not wanted; a blank line follows.
 fn rendered(source: &Source, diagnostic: &Diagnostic) -> String {
     let text = diag::render(source, diagnostic, RenderOptions { color: true });
-    format!("{}\n", text.trim_end_matches('\n'))
+    format!("{}\n\n", text.trim_end_matches('\n'))
 }
 
 /// Text from outside with its control characters escaped, so that it cannot drive the terminal.

@@ -8,7 +8,7 @@ use super::models::Opened;
 use super::values::{self, BackendName, Sizes};
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
-use crate::model::Options;
+use crate::model::{Error, Model, Options};
 use crate::pipeline;
 use crate::syntax;
 use crate::target::Target;
@@ -76,24 +76,26 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     if args.stage == Stage::Ast {
-        console.print(format_args!("{}", syntax::dump(model.model().syntax())))?;
+        // What names mean does not matter yet.
+        let model = Model::from_path(&args.model)?;
+        console.print(format_args!("{}", syntax::dump(model.syntax())))?;
         return Ok(Outcome::Fine);
     }
+    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
     let graph = model.graph_with_defaults(sizes, console)?;
     if args.stage == Stage::Graph {
         console.print(format_args!("{}", graph::print::print(&graph)))?;
         return Ok(Outcome::Fine);
     }
-    let text = text(args, &graph).map_err(|e| Failure::Bug(e.to_string()))?;
+    let text = text(args, &graph)?;
     console.print(format_args!("{text}"))?;
     Ok(Outcome::Fine)
 }
 
-/// What the stages after the graph make of it. Their errors are bugs: the graph is checked.
-fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>> {
+/// What the stages after the graph make of it.
+fn text(args: &Args, graph: &Graph) -> Result<String, Error> {
     let plan = pipeline::plan(&pipeline::optimise(graph), &args.target)?;
     if args.stage == Stage::Plan {
         return Ok(crate::plan::print(&plan));
@@ -108,6 +110,8 @@ fn text(args: &Args, graph: &Graph) -> Result<String, Box<dyn std::error::Error>
             let kernels = lowered.kernels.iter().map(|k| code::clif_text(k, &args.target));
             Ok(kernels.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
-        Stage::Asm => Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?)),
+        Stage::Asm => {
+            Ok(code::disasm::disassemble_all(&pipeline::assemble(&lowered, &args.target, backend)?))
+        }
     }
 }

@@ -59,11 +59,6 @@ impl Opened {
         Ok(opened)
     }
 
-    /// The text, parsed.
-    pub(super) fn model(&self) -> &Model {
-        &self.model
-    }
-
     /// The folder that files named in the text are relative to.
     pub(super) fn folder(&self) -> &Path {
         &self.folder

@@ -39,13 +39,6 @@ codes! {
     BadCharacter = "E0105", "a character is not part of the language";
     OutsideModel = "E0106", "a statement stands outside of a model";
     TooManyErrors = "E0199", "there are more errors than are shown";
-    // E05: weights.
-    WeightFile = "E0501", "a weight file cannot be read";
-    MissingTensor = "E0502", "the weight file lacks a tensor";
-    TensorShape = "E0503", "a tensor has another shape than its layer wants";
-    TensorType = "E0504", "a tensor holds a type of number that is not read";
-    ExtraTensor = "E0505", "the weight file has tensors that the model does not use";
-    ParamMemory = "E0506", "there is not enough memory for the parameters";
     // E02: names and what they may stand for.
     UnknownName = "E0201", "a name is not defined";
     UnknownLayer = "E0202", "there is no layer, block or function of that name";
@@ -99,6 +92,13 @@ codes! {
     BadAxis = "E0418", "there is no such axis";
     ListLength = "E0419", "a list has another length than there are channels";
     EmptyShape = "E0420", "a shape would have an axis of length 0";
+    // E05: weights.
+    WeightFile = "E0501", "a weight file cannot be read";
+    MissingTensor = "E0502", "the weight file lacks a tensor";
+    TensorShape = "E0503", "a tensor has another shape than its layer wants";
+    TensorType = "E0504", "a tensor holds a type of number that is not read";
+    ExtraTensor = "E0505", "the weight file has tensors that the model does not use";
+    ParamMemory = "E0506", "there is not enough memory for the parameters";
     // E07: limits.
     TooManyStatements = "E0701", "blocks and repeats expand to too much";
     TooDeep = "E0702", "blocks use blocks too deeply";
@@ -113,7 +113,6 @@ codes! {
     UnusedKernel = "W0202", "a kernel is never used";
     UnusedBlock = "W0203", "a block is never used";
     UnusedInput = "W0204", "an input is never used";
-    UnusedParameter = "W0205", "a block's parameter is never used";
 }
 
 impl std::fmt::Display for Code {

@@ -5,6 +5,7 @@
 //! what would mend it in `help`.
 
 mod codes;
+mod decode;
 mod render;
 mod suggest;
 

@@ -7,15 +7,15 @@
 //! | function | ulp |
 //! |---|---|
 //! | neg, abs, relu, clamp, min, max | exact |
-//! | sqrt, reciprocal, add, sub, mul, div | 0.5 |
-//! | exp, log, erf, pow | 2 |
-//! | tanh, sigmoid, elu, celu | 4 |
-//! | softplus, silu, selu | 5 |
-//! | mish | 6 |
+//! | sqrt, reciprocal, leaky_relu, prelu, add, sub, mul, div | 0.5 |
+//! | exp, log, erf, pow, softsign | 2 |
+//! | tanh, sigmoid, elu, celu | 3 |
+//! | softplus, silu, selu | 4 |
+//! | mish | 5 |
 //! | gelu | 8 |
 //!
-//! The last four products `x · p(x)` lose up to 2⁻¹⁴² more where `p` is subnormal. `gelu_tanh` is
-//! within 4 ulp of `x`, hard sigmoid and hard swish within 2 ulp of their largest term.
+//! The products `x · p(x)` of silu, mish and gelu lose up to 2⁻¹⁴² more where `p` is subnormal. `gelu_tanh` is
+//! within 3 ulp of `x`, hard sigmoid and hard swish within 2 ulp of their largest term.
 //!
 //! Constants are [`Operand::Const`]s, which an emitter may leave in memory: a function holds five
 //! registers at the most beside its argument (pow: ten).

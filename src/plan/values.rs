@@ -9,13 +9,16 @@ use super::{Buffer, BufferId, Fill, Halo, Layout, LayoutKind, Phase, Task, TaskK
 use crate::graph::{Graph, Value};
 use crate::kernels::step::Base;
 
+/// The number of the first run task when tasks are counted for lifetimes: behind every prepare task.
+pub(super) const RUN: usize = usize::MAX / 2;
+
 /// A piece of memory that buffers lie in, and for how long it is needed.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
     /// Fixed for the caller's memory and for constants; offsets in `Packed` and `Arena` are given at the end.
     pub(super) base: Base,
     pub(super) bytes: u64,
-    /// The first and the last run task that touches it.
+    /// The first and the last task that touches it, prepare tasks counted before run tasks as [`RUN`] says.
     pub(super) lifetime: Option<(usize, usize)>,
 }
 
@@ -79,19 +82,21 @@ impl<'g> Values<'g> {
 
     /// Appends a task and extends the lifetimes of what it touches.
     pub(super) fn push(&mut self, phase: Phase, task: Task) {
-        if phase == Phase::Prepare {
-            self.prepare.push(task);
-            return;
-        }
-        let now = self.run.len();
+        let now = match phase {
+            Phase::Prepare => self.prepare.len(),
+            Phase::Run => RUN + self.run.len(),
+        };
         let mut touched = task.kind.reads();
         touched.push(task.out);
         for id in touched {
             let storage = &mut self.storages[self.places[id.0 as usize].0];
             let first = storage.lifetime.map_or(now, |(first, _)| first);
-            storage.lifetime = Some((first, now));
+            storage.lifetime = Some((first.min(now), now));
         }
-        self.run.push(task);
+        match phase {
+            Phase::Prepare => self.prepare.push(task),
+            Phase::Run => self.run.push(task),
+        }
     }
 
     fn add(&mut self, buffer: Buffer, storage: usize, at: u64) -> BufferId {

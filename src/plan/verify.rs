@@ -20,6 +20,12 @@ fn bytes(buffer: &Buffer) -> std::ops::Range<u64> {
 /// Buffers lie within their base and start where they may.
 fn bounds(plan: &Plan, problems: &mut Vec<String>) {
     for (i, buffer) in plan.buffers.iter().enumerate() {
+        let id = BufferId(i as u32);
+        let mut tasks = plan.prepare.iter().chain(&plan.run);
+        if !tasks.any(|t| t.out == id || t.kind.reads().contains(&id)) {
+            // What no task touches has no place.
+            continue;
+        }
         let limit = match buffer.base {
             Base::Arena => plan.arena_bytes,
             Base::Packed => plan.packed_bytes,
@@ -83,21 +89,24 @@ fn made_before(plan: &Plan, written: &[bool], id: BufferId) -> bool {
     })
 }
 
-/// From the first write to the last read of a buffer, nobody else writes into its bytes.
+/// From the first write to the last read of a buffer, nobody else writes into its bytes. Packed weights
+/// that a run reads are needed for good.
 fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
     let touches = |task: &Task, id: BufferId| task.out == id || task.kind.reads().contains(&id);
     for (i, buffer) in plan.buffers.iter().enumerate() {
         let id = BufferId(i as u32);
-        if buffer.base != Base::Arena {
-            continue;
-        }
-        let first = plan.run.iter().position(|t| t.out == id);
-        let last = plan.run.iter().rposition(|t| touches(t, id));
+        let (tasks, kept) = match buffer.base {
+            Base::Arena => (&plan.run, false),
+            Base::Packed => (&plan.prepare, plan.run.iter().any(|t| touches(t, id))),
+            _ => continue,
+        };
+        let first = tasks.iter().position(|t| t.out == id);
+        let last = if kept { Some(tasks.len() - 1) } else { tasks.iter().rposition(|t| touches(t, id)) };
         let (Some(first), Some(last)) = (first, last) else { continue };
-        for task in &plan.run[first..=last] {
+        for task in &tasks[first..=last] {
             let other = plan.buffer(task.out);
             let apart = bytes(other).end <= buffer.offset || bytes(buffer).end <= other.offset;
-            if task.out != id && other.base == Base::Arena && !apart && !same_storage(plan, task, id) {
+            if task.out != id && other.base == buffer.base && !apart && !same_storage(plan, task, id) {
                 problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
             }
         }

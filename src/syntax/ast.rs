@@ -20,7 +20,7 @@ pub struct File {
 /// `# …` up to the end of the line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comment {
-    /// The text with its `#`, without the newline.
+    /// The text with its `#`, without the newline and blanks before it.
     pub text: String,
     /// Where.
     pub span: Span,
@@ -242,7 +242,7 @@ pub enum ExprKind {
     Neg(Box<Expr>),
     /// `a + b` and the like.
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
-    /// `a |> layer |> layer`; the first may be missing: `|> layer` continues `it`.
+    /// `a |> layer |> layer`. Where a statement begins with `|>`, the first is `it` with an empty span.
     Pipe(Box<Expr>, Vec<Expr>),
 }
 

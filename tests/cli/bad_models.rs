@@ -90,7 +90,7 @@ fn more_than_memory_holds_is_refused_with_the_figure() {
     sandbox.refuse(&["run", "m.conv", "--memory", "100M"], &["memory"]);
     let sandbox = Sandbox::with_model("model m {\n  input x [64, H, W]\n  relu\n}\n");
     sandbox.refuse(&["run", "m.conv", "--memory", "100M", "--size", "H=10000,W=10000"], &["memory"]);
-    let sandbox = Sandbox::with_model(&model("  linear(out=300000)\n  linear(out=300000)"));
+    let sandbox = Sandbox::with_model(&model("  flatten\n  linear(out=30000)\n  linear(out=30000)"));
     sandbox.refuse(&["run", "m.conv", "--memory", "100M"], &["memory"]);
 }
 

@@ -57,6 +57,8 @@ fn outputs_that_are_inputs() {
 fn outputs_that_cannot_be_written() {
     let sandbox = sandbox();
     sandbox.folder("folder.png");
+    sandbox.folder("folder");
+    sandbox.refuse(&["run", "m.conv", "x.png", "-o", "folder"], &["folder"]);
     sandbox.refuse(&["run", "m.conv", "x.png", "-o", "folder.png"], &["folder"]);
     sandbox.refuse(&["run", "m.conv", "x.png", "-o", "nowhere/y.png"], &["nowhere"]);
     sandbox.refuse(&["run", "m.conv", "x.png", "-o", "x.png/y.png"], &["x.png"]);
@@ -77,6 +79,7 @@ fn a_full_disk_and_devices() {
         sandbox.refuse(&["run", "m.conv", "x.png", "-o", "device.png"], &["device.png"]);
         std::fs::remove_file(sandbox.path("device.png")).unwrap();
     }
+    sandbox.refuse(&["run", "m.conv", "x.png", "-o", "/dev/full"], &["/dev/full"]);
     fifo(&sandbox, "fifo.png");
     sandbox.refuse(&["run", "m.conv", "x.png", "-o", "fifo.png"], &["fifo.png"]);
 }

@@ -73,7 +73,7 @@ fn explain_shows_shapes_formulas_costs_and_fields() {
     for fact in [
         "[6, 28, 28]",
         "156",
-        "117.6 k",
+        "118 k",
         "floor((28 + 4 − 5)/1) + 1 = 28",
         "[16, 10, 10]",
         "2,416",
@@ -83,6 +83,8 @@ fn explain_shows_shapes_formulas_costs_and_fields() {
     ] {
         assert!(text.contains(fact), "no {fact} in\n{text}");
     }
+    // 784 · 4704 weights in place of the first convolution's 156.
+    assert!(text.contains("3,687,936 weights, 23,641 times as many"), "{text}");
     // 784 · 10 weights of a fully connected layer.
     assert!(text.contains("7,840"), "{text}");
     assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
@@ -102,6 +104,18 @@ fn explain_as_json_has_the_same_numbers() {
     assert_eq!(layer("conv2")["field"]["start"], serde_json::json!([-2, -2]));
     assert_eq!(document["total"]["parameters"], 61_706);
     assert_eq!(document["fully_connected"]["weights"], 7840);
+}
+
+#[test]
+fn explain_counts_taps_and_only_trained_weights() {
+    let sandbox = Sandbox::with_model(
+        "model m {\n  input x [4, 8, 8]\n  filter(box(3))\n  c = conv(kernel=1, out=2, bias=false)\n  b = batchnorm\n}\n",
+    );
+    let document = json(&sandbox.expect(0, &["explain", "m.conv", "--format", "json"]).stdout);
+    assert_eq!(document["layers"][0]["taps"], 9);
+    assert_eq!(document["layers"][0]["multiply_adds"], 4 * 36 * 9);
+    // 4·2 of the convolution, scale and shift of the batchnorm; its mean and variance are measured.
+    assert_eq!(document["total"]["parameters"], 8 + 4);
 }
 
 #[test]

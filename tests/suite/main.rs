@@ -3,6 +3,7 @@ mod cases;
 mod check;
 mod convolutions;
 mod elementwise;
+mod examples;
 mod executors;
 mod inner_loop;
 mod nets;

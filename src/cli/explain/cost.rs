@@ -1,12 +1,18 @@
 //! What a layer costs.
 
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{Graph, Node, Op, ParamRole};
 
 /// What one node costs for one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cost {
-    /// Weights that it reads, those shared with other layers included.
+    /// Weights that it reads, those shared with other layers included. A batchnorm's running mean and
+    /// variance are measured, not trained, and do not count.
     pub(super) parameters: u64,
+    /// Taps written in the text.
+    pub(super) taps: u64,
+    /// Weights of a fully connected layer between the same input and output; 0 unless it is a
+    /// convolution.
+    pub(super) dense: u128,
     /// Products summed by convolutions and linear layers.
     pub(super) multiply_adds: u128,
     /// Bytes of its result.
@@ -15,7 +21,7 @@ pub(super) struct Cost {
 
 /// The cost of a node.
 pub(super) fn cost(graph: &Graph, node: &Node) -> Cost {
-    let parameters = node.args.iter().filter(|&&a| matches!(graph.node(a).op, Op::Param(_)));
+    let convolution = matches!(node.op, Op::Conv(_) | Op::Filter(..) | Op::ConvTranspose(_));
     let weight = |i: usize| node.args.get(i).map_or(&[][..], |&a| &graph.ty(a).dims);
     let outputs = u128::from(node.ty.elements());
     let product = |dims: &[u64]| dims.iter().map(|&d| u128::from(d)).product::<u128>();
@@ -28,8 +34,29 @@ pub(super) fn cost(graph: &Graph, node: &Node) -> Cost {
         _ => 0,
     };
     Cost {
-        parameters: parameters.map(|&a| graph.ty(a).elements()).sum(),
+        parameters: node.args.iter().map(|&a| trained(graph, graph.node(a))).sum(),
+        taps: node
+            .args
+            .iter()
+            .filter(|&&a| convolution && matches!(graph.node(a).op, Op::Const(_)))
+            .map(|&a| graph.ty(a).elements())
+            .sum(),
+        dense: if convolution { product(weight(0)) * outputs } else { 0 },
         multiply_adds,
         bytes: node.ty.elements().saturating_mul(4),
     }
+}
+
+/// Elements of a node that is a trained parameter, else 0.
+fn trained(graph: &Graph, node: &Node) -> u64 {
+    let Op::Param(i) = node.op else { return 0 };
+    match graph.params.get(i as usize).map(|p| p.role) {
+        None | Some(ParamRole::Mean | ParamRole::Variance) => 0,
+        Some(_) => node.ty.elements(),
+    }
+}
+
+/// Elements of a graph's trained parameters, each counted once.
+pub(super) fn all_trained(graph: &Graph) -> u64 {
+    graph.nodes.iter().map(|node| trained(graph, node)).fold(0, u64::saturating_add)
 }

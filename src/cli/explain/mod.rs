@@ -16,9 +16,11 @@ use super::report::{bytes, grouped, short};
 use super::values::{self, Sizes};
 use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
+use crate::pipeline;
+use crate::target::Target;
 use cost::Cost;
 use seen::Seen;
-use table::{Row, WIDTH, lay_out, wrap};
+use table::{Row, lay_out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +66,12 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     Ok(Outcome::Fine)
 }
 
+const LEGEND: [&str; 3] = [
+    "",
+    "field: rows × columns of the input that one position of the output depends on; stride: how far",
+    "they move from one position to the next; start: where they begin for position 0 (< 0 is padding)",
+];
+
 /// A layer and what is said about it.
 struct Layer<'a> {
     node: &'a Node,
@@ -82,6 +90,8 @@ struct Explanation<'a> {
     multiply_adds: u128,
     /// Elements of all inputs and of all outputs.
     ends: [u64; 2],
+    /// Bytes of scratch memory that the plan for this machine takes.
+    scratch: Option<u64>,
 }
 
 impl<'a> Explanation<'a> {
@@ -100,11 +110,11 @@ impl<'a> Explanation<'a> {
                 remarks: formula::remarks(graph, node),
             })
             .collect();
-        let elements = |dims: &[u64]| dims.iter().fold(1u64, |n, &d| n.saturating_mul(d));
         let sum = |total: u64, n: u64| total.saturating_add(n);
         Explanation {
             graph,
-            parameters: graph.params.iter().map(|p| elements(&p.dims)).fold(0, sum),
+            parameters: cost::all_trained(graph),
+            scratch: pipeline::plan(&pipeline::optimise(graph), &Target::host()).ok().map(|p| p.arena_bytes),
             multiply_adds: layers.iter().map(|l| l.cost.multiply_adds).sum(),
             ends: [
                 graph.inputs.iter().map(|i| graph.ty(i.value).elements()).fold(0, sum),
@@ -147,24 +157,23 @@ impl<'a> Explanation<'a> {
             bytes(self.parameters.saturating_mul(4)),
             short(self.multiply_adds)
         )];
+        let values: u64 = self.layers.iter().map(|l| l.cost.bytes).fold(0, u64::saturating_add);
+        let planned = match self.scratch {
+            Some(scratch) => format!("; as planned for this machine, {} of scratch memory", bytes(scratch)),
+            None => String::new(),
+        };
+        lines.push(format!("memory: {} for every value above{planned}", bytes(values)));
         let dense = self.fully_connected();
-        let mut text = format!(
-            "a fully connected layer of the same input and output would need {} × {} = {} weights",
-            grouped(self.ends[0].into()),
-            grouped(self.ends[1].into()),
+        lines.push(format!(
+            "a fully connected layer of the same input and output would need {} weights",
             grouped(dense)
-        );
+        ));
+        let mut product = format!("    {} × {}", grouped(self.ends[0].into()), grouped(self.ends[1].into()));
         if self.parameters > 0 {
-            let times = dense as f64 / self.parameters as f64;
-            text += &match times {
-                _ if times >= 10.0 => format!(": {} times as many", short(times.round() as u128)),
-                _ => format!(": {times:.2} times as many"),
-            };
+            product += &format!(": {} times as many", times(dense, self.parameters));
         }
-        match text.chars().count() <= WIDTH {
-            true => lines.push(text),
-            false => wrap(&text, &mut lines),
-        }
+        lines.push(product);
+        lines.extend(LEGEND.iter().map(|l| (*l).to_owned()));
         lines
     }
 
@@ -178,6 +187,7 @@ impl<'a> Explanation<'a> {
             "outputs": graph.outputs.iter().map(|o| port(&o.name, o.value)).collect::<Vec<_>>(),
             "layers": self.layers.iter().map(Layer::as_json).collect::<Vec<_>>(),
             "total": { "parameters": self.parameters, "multiply_adds": number(self.multiply_adds) },
+            "scratch_bytes": self.scratch,
             "fully_connected": { "weights": number(self.fully_connected()) },
         })
     }
@@ -194,27 +204,47 @@ fn first_fields(graph: &Graph) -> Vec<Option<Field>> {
     first
 }
 
+/// How many times as many: `13`, `0.13`.
+fn times(many: u128, few: u64) -> String {
+    let times = many as f64 / few.max(1) as f64;
+    if times >= 10.0 { grouped(times.round() as u128) } else { format!("{times:.2}") }
+}
+
 /// A JSON number: exact up to 64 bits, rounded past that.
 fn number(n: u128) -> Value {
     u64::try_from(n).map_or_else(|_| json!(n as f64), |n| json!(n))
 }
 
 impl Layer<'_> {
+    /// What a fully connected layer would need in a convolution's place.
+    fn dense(&self) -> Option<String> {
+        let weights = self.cost.parameters.max(self.cost.taps);
+        (self.cost.dense > 0 && weights > 0).then(|| {
+            let times = times(self.cost.dense, weights);
+            format!("fully connected: {} weights, {times} times as many", grouped(self.cost.dense))
+        })
+    }
+
     fn row(&self) -> Row {
-        let count = |n: u64| if n == 0 { "-".to_owned() } else { grouped(n.into()) };
+        let parameters = match (self.cost.parameters, self.cost.taps) {
+            (0, 0) => "-".to_owned(),
+            (0, taps) => format!("{} taps", grouped(taps.into())),
+            (n, _) => grouped(n.into()),
+        };
         let adds = if self.cost.multiply_adds == 0 { "-".to_owned() } else { short(self.cost.multiply_adds) };
         let mut below = Vec::new();
         if !self.formulas.is_empty() || !self.node.name.starts_with(self.operation.as_str()) {
             below.push(self.operation.clone());
         }
         below.extend(self.formulas.iter().cloned());
+        below.extend(self.dense());
         below.extend(self.seen.remark.iter().map(|r| format!("field: {r}")));
         below.extend(self.remarks.iter().map(|r| format!("note: {r}")));
         Row {
             cells: vec![
                 escaped(&self.node.name),
                 self.node.ty.to_string(),
-                count(self.cost.parameters),
+                parameters,
                 adds,
                 self.seen.size.clone(),
                 self.seen.stride.clone(),
@@ -233,6 +263,8 @@ impl Layer<'_> {
             "formulas": self.formulas,
             "notes": self.remarks,
             "parameters": self.cost.parameters,
+            "taps": self.cost.taps,
+            "fully_connected": number(self.cost.dense),
             "multiply_adds": number(self.cost.multiply_adds),
             "field": self.seen.json,
             "memory_bytes": self.cost.bytes,

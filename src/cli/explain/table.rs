@@ -1,7 +1,7 @@
 //! A table of text: columns aligned, nothing past [`WIDTH`].
 
 /// Characters in a line.
-pub(super) const WIDTH: usize = 100;
+const WIDTH: usize = 100;
 /// Blanks between columns.
 const GAP: usize = 2;
 /// Blanks before what explains a row.
@@ -58,7 +58,7 @@ fn shortened(text: &str, width: usize) -> String {
 }
 
 /// Breaks a text at blanks into indented lines.
-pub(super) fn wrap(text: &str, lines: &mut Vec<String>) {
+fn wrap(text: &str, lines: &mut Vec<String>) {
     let mut line = " ".repeat(INDENT);
     let mut empty = true;
     for word in text.split(' ') {

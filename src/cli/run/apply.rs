@@ -29,6 +29,7 @@ pub(super) struct Results {
 
 /// Reads the inputs, compiles for their sizes, runs once and writes the outputs.
 pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result<Outcome, Failure> {
+    args.output.iter().try_for_each(|out| Kind::of(&out.file).map(drop))?;
     let memory = args.memory();
     let mut bound = Bound::new(args.sizes());
     let inputs = read(args, model, &args.inputs, &mut bound, memory, console)?;

@@ -58,6 +58,9 @@ impl Inputs {
     }
 }
 
+/// Says the axes of one sample of an input, by its number, for some sizes.
+pub(super) type DimsOf<'a> = dyn Fn(usize, &[(String, u64)]) -> Result<Vec<u64>, Failure> + 'a;
+
 /// How inputs are read where none or not all are given.
 pub(super) struct Reading<'a> {
     /// The model's folder.
@@ -65,7 +68,7 @@ pub(super) struct Reading<'a> {
     pub(super) conversion: Conversion,
     pub(super) seed: u64,
     /// The axes of one sample of an input, by its number, once the sizes are bound.
-    pub(super) dims: &'a dyn Fn(usize, &[(String, u64)]) -> Result<Vec<u64>, Failure>,
+    pub(super) dims: &'a DimsOf<'a>,
 }
 
 /// Reads the inputs that a model declares: from the files given, from those that the model names, or,

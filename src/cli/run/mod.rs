@@ -35,9 +35,9 @@ pub(super) struct Args {
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// Pictures (PNG, JPEG, PNM) or arrays (.npy, .npz) in the order of the model's inputs, or by name;
-    /// or a folder of them
-    #[arg(value_name = "[NAME=]INPUT", value_parser = values::named())]
+    /// Pictures (PNG, JPEG, PNM) or arrays (.npy, .npz) in the order of the model's inputs, or as
+    /// NAME=FILE; or a folder of them
+    #[arg(value_name = "INPUT", value_parser = values::named())]
     inputs: Vec<Named>,
 
     /// Write an output to a file by its ending (.png .jpg .pnm .npy .npz), or to a folder for many inputs;

@@ -7,7 +7,7 @@ use crate::cli::console::shown;
 use crate::cli::failure::Failure;
 use crate::cli::values::Named;
 use crate::diag::did_you_mean;
-use crate::io::atomic;
+use crate::io::{FileError, atomic};
 use crate::io::picture::Format;
 
 /// What is written, by a file's ending.
@@ -20,6 +20,8 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(path: &Path) -> Result<Kind, Failure> {
+        // A folder or a device is refused as what it is, whatever its ending.
+        atomic::check(path, &[]).map_err(|e| refused(path, e))?;
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let kind = match extension.to_ascii_lowercase().as_str() {
             "npy" => Some(Kind::Npy),
@@ -102,16 +104,18 @@ pub(in crate::cli) fn folder_of(path: &Path) -> &Path {
     }
 }
 
+fn refused(path: &Path, error: FileError) -> Failure {
+    let failure = Failure::file(error);
+    match path.is_dir() {
+        true => failure.help("name a file in it; a folder is for a folder of inputs, or --each"),
+        false => failure,
+    }
+}
+
 /// Checks that a file can be written there and is none of those that are read.
 pub(super) fn check(path: &Path, read: &[PathBuf]) -> Result<(), Failure> {
     let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
-    atomic::check(path, &read).map_err(|error| {
-        let failure = Failure::file(error);
-        match path.is_dir() {
-            true => failure.help("name a file in it; a folder is for a folder of inputs, or --each"),
-            false => failure,
-        }
-    })?;
+    atomic::check(path, &read).map_err(|e| refused(path, e))?;
     let folder = folder_of(path);
     match fs::metadata(folder) {
         Ok(found) if found.is_dir() => Ok(()),

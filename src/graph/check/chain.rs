@@ -166,6 +166,10 @@ impl<'a> Checker<'a> {
             let what = format!("it is {}", binding.thing.describe());
             return self.not_a_layer(expr, x, &what);
         }
+        if self.kernels.contains_key(callee) || table::function(callee).is_some_and(|f| f.makes_taps()) {
+            let why = format!("it is a kernel: `filter({callee})` applies it");
+            return self.not_a_layer(expr, x, &why);
+        }
         if table::function(callee).is_some() {
             let why = format!("it is a function: write `{callee}(…)` with the value in it");
             return self.not_a_layer(expr, x, &why);
@@ -184,7 +188,7 @@ impl<'a> Checker<'a> {
 
     /// Reports a call of something that does not exist.
     pub fn unknown_callee(&mut self, name: &str, span: Span) {
-        if self.broken_items {
+        if self.broken {
             return;
         }
         let text = format!("there is no layer, block or function `{name}`");

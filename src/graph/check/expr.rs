@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
         if words {
             return Thing::Word(text);
         }
-        if !self.scope.broken && !self.broken_items {
+        if !self.scope.broken && !self.broken {
             self.undefined(&text, name.span);
         }
         Thing::Unknown

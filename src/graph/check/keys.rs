@@ -108,16 +108,16 @@ impl<'a> Checker<'a> {
                 place,
                 "this use of a block has no name, so the weights in it cannot be found in the file",
             )
-            .also(span, format!("this `{layer}` has weights")),
+            .also(span, format!("this `{layer}` has weights"))
+            .help("name it, `part1 = …`: its name is the prefix of its tensors"),
             None => Diagnostic::error(
                 Code::UnnamedWeights,
                 span,
                 format!("this `{layer}` has weights but no name to find them by in the file"),
-            ),
+            )
+            .help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")),
         };
-        self.report(
-            diagnostic.help(format!("name it, `{layer}1 = …`, or give its tensors' prefix, `key=\"…\"`")),
-        );
+        self.report(diagnostic);
     }
 
     /// A parameter `prefix.suffix`; the one that is there already where weights are shared.

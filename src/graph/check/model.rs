@@ -20,7 +20,7 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
         options,
         kernels: BTreeMap::new(),
         blocks: BTreeMap::new(),
-        broken_items: file.items.iter().any(|item| matches!(item, Item::Error(_))),
+        broken: file.items.iter().any(|item| matches!(item, Item::Error(_))),
         drafts: Drafts::default(),
         reports: Reports::default(),
         scope: Scope::new(String::new()),
@@ -43,7 +43,7 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
     let outputs = checker.outputs(model);
     checker.compute_kernels();
     unused::warn(&mut checker, file, &outputs);
-    let failed = checker.reports.has_errors() || checker.scope.broken || checker.broken_items;
+    let failed = checker.reports.has_errors() || checker.scope.broken || checker.broken;
     let graph = if failed { None } else { checker.drafts.finish(&model.name.text, outputs) };
     let graph = graph.map(|graph| crate::graph::Graph {
         weights: signature.weights,
@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
         match (&self.options.model, models.as_slice()) {
             (Some(wanted), models) => {
                 let found = models.iter().find(|m| m.name.text == *wanted).copied();
-                if found.is_none() && !(models.is_empty() && self.broken_items) {
+                if found.is_none() && !(models.is_empty() && self.broken) {
                     let diagnostic =
                         Diagnostic::file_error(Code::NoModel, format!("the file has no model `{wanted}`"));
                     let diagnostic = if names.is_empty() {
@@ -129,7 +129,7 @@ impl<'a> Checker<'a> {
                 found
             }
             (None, []) => {
-                if !self.broken_items {
+                if !self.broken {
                     let diagnostic = Diagnostic::file_error(Code::NoModel, "the file has no model");
                     self.report(diagnostic.help("write `model name { input x [3, H, W] … }`"));
                 }
@@ -322,10 +322,20 @@ impl<'a> Checker<'a> {
 
     /// Holds an input that is there against its declaration.
     fn given_shape(&mut self, def: &InputDef, shape: &mut Shape, given: &[u64]) -> bool {
+        // A size that is bound to another number is reported as that.
+        let is_size = |dim: &ast::Dim| matches!(dim, ast::Dim::Symbol(..));
         let fits = given.len() == shape.dims.len()
-            && given.iter().zip(&shape.dims).all(|(&n, dim)| dim.is_none_or(|d| d == n))
+            && given
+                .iter()
+                .zip(&shape.dims)
+                .zip(&def.dims)
+                .all(|((&n, dim), declared)| is_size(declared) || dim.is_none_or(|d| d == n))
             && given.iter().all(|&n| (1..=limits::DIM).contains(&n));
         if fits {
+            let bound = |dim: &Dim, n: u64| dim.is_none_or(|d| d == n);
+            if !shape.dims.iter().zip(given).all(|(dim, &n)| bound(dim, n)) {
+                return false;
+            }
             shape.dims = given.iter().copied().map(Some).collect();
             return true;
         }

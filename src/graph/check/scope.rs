@@ -99,8 +99,8 @@ pub(super) struct Checker<'a> {
     pub options: &'a CheckOptions,
     pub kernels: BTreeMap<&'a str, KernelState<'a>>,
     pub blocks: BTreeMap<&'a str, BlockState<'a>>,
-    /// Something at the top of the file did not parse.
-    pub broken_items: bool,
+    /// A definition, or a statement that was reached, did not parse.
+    pub broken: bool,
     pub drafts: Drafts,
     pub reports: Reports,
     pub scope: Scope,

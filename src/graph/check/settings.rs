@@ -38,7 +38,7 @@ pub(super) struct Settings {
     /// The whole layer: for what concerns no setting that was given.
     pub span: Span,
     entries: Vec<Entry>,
-    /// A name of a setting was wrong: what seems to be missing was probably meant by it.
+    /// A setting was not recognised: what seems to be missing was probably meant by it.
     misnamed: bool,
 }
 
@@ -69,7 +69,7 @@ impl Settings {
         self.entries.iter().find(|e| e.name == name)
     }
 
-    /// Whether a setting may be missing because its name was misspelt.
+    /// Whether a setting may be missing because it was given under no name, or a wrong one.
     pub fn misnamed(&self) -> bool {
         self.misnamed
     }
@@ -128,7 +128,7 @@ impl<'a> Checker<'a> {
                 }
             };
             let Some(def) = def else {
-                settings.misnamed |= arg.name.is_some();
+                settings.misnamed = true;
                 self.unknown_setting(owner, table, positional, arg);
                 continue;
             };

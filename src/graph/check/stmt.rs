@@ -40,7 +40,7 @@ impl<'a> Checker<'a> {
             // The model has read them before its statements, or reads them after.
             StmtKind::Input(_) | StmtKind::Weights(_) | StmtKind::Labels(_) | StmtKind::Output(_) => {}
             StmtKind::Error => {
-                self.scope.broken = true;
+                (self.scope.broken, self.broken) = (true, true);
                 let unknown = self.unknown(Vec::new(), stmt.span);
                 self.scope.it = Current::Is(unknown);
             }

@@ -9,14 +9,15 @@ use crate::graph::Op;
 use crate::source::Span;
 use crate::syntax::ast;
 
-/// Reports unused values, inputs, kernels and blocks of a checked model.
+/// Reports unused values, inputs, kernels and blocks of a model without errors: beside an error, what
+/// is unused is often its consequence.
 pub(super) fn warn(checker: &mut Checker<'_>, file: &ast::File, outputs: &[(String, Id)]) {
-    if checker.budget.stopped || checker.scope.broken || checker.broken_items {
+    if checker.reports.has_errors() || checker.scope.broken || checker.broken {
         return;
     }
     values(checker, outputs);
     // With several models, another may use what this one does not.
-    if super::signature::models(file).count() == 1 && !checker.reports.has_errors() {
+    if super::signature::models(file).count() == 1 {
         definitions(checker);
     }
 }

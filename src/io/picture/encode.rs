@@ -131,7 +131,10 @@ fn share(part: usize, of: usize) -> String {
 }
 
 fn show(v: f32) -> String {
-    if v != 0.0 && !(1e-4..1e6).contains(&v.abs()) { format!("{v:.3e}") } else { format!("{v:.4}") }
+    if v == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e6).contains(&v.abs()) { format!("{v:.3e}") } else { format!("{v:.4}") }
 }
 
 fn write(

@@ -111,7 +111,7 @@ pub(super) fn expm1(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     k.binary(VecBinary::Add, half, half)
 }
 
-/// `1 / (1 + e⁻ˣ)`, within 4 ulp: `z / (1 + z)` with `z = eˣ` where x is negative.
+/// `1 / (1 + e⁻ˣ)`, within 3 ulp: `z / (1 + z)` with `z = eˣ` where x is negative.
 pub(super) fn sigmoid(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     let z = exp_minus_magnitude(k, x);
     let divisor = k.binary(VecBinary::Add, z, 1.0);
@@ -120,7 +120,7 @@ pub(super) fn sigmoid(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     k.binary(VecBinary::Div, dividend, divisor)
 }
 
-/// `tanh x`, within 4 ulp: `−t / (t + 2)` with `t = e^−2|x| − 1`, and the sign of x.
+/// `tanh x`, within 3 ulp: `−t / (t + 2)` with `t = e^−2|x| − 1`, and the sign of x.
 pub(super) fn tanh(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     let t = k.binary(VecBinary::Or, x, SIGN);
     let t = k.binary(VecBinary::Add, t, t);

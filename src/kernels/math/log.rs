@@ -63,7 +63,7 @@ pub(super) fn log(k: &mut KernelBuilder, x: Vreg) -> Vreg {
     k.binary(VecBinary::Or, y, negative)
 }
 
-/// `ln(1 + eˣ) = max(x, 0) + ln(1 + z)`, `z = e^−|x|`, within 5 ulp.
+/// `ln(1 + eˣ) = max(x, 0) + ln(1 + z)`, `z = e^−|x|`, within 4 ulp.
 ///
 /// `ln(1 + z) = 2 atanh(z / (2 + z))`, which is accurate however small z is.
 pub(super) fn softplus(k: &mut KernelBuilder, x: Vreg) -> Vreg {

@@ -8,7 +8,7 @@ use crate::plan::{Halo, PointwiseOp};
 /// Chooses an operation; arguments are taken modulo what there is.
 type Choice = (u8, u32, u32);
 
-/// An expression of the operands and some numbers, all of them used.
+/// An expression of the operands and some numbers; every value is in the sum that results.
 fn expression(inputs: Vec<Operand>, choices: &[Choice]) -> Pointwise {
     let mut ops: Vec<PointwiseOp> = (0..inputs.len() as u32).map(PointwiseOp::Operand).collect();
     ops.push(PointwiseOp::Scalar(0.75));
@@ -32,7 +32,7 @@ fn expression(inputs: Vec<Operand>, choices: &[Choice]) -> Pointwise {
             _ => PointwiseOp::Unary(UnaryOp::HardSwish, a),
         });
     }
-    for i in 0..inputs.len() as u32 {
+    for i in 0..ops.len() as u32 - 1 {
         ops.push(PointwiseOp::Binary(BinaryOp::Add, ops.len() as u32 - 1, i));
     }
     Pointwise { inputs, ops }
@@ -130,6 +130,9 @@ fn dims() -> impl Strategy<Value = [u64; 4]> {
     // Rows and pictures that are cut into several units.
     prop_oneof![
         8 => small,
+        // Vectors along axes whose elements are not adjacent.
+        1 => [1..3u64, 1..3, 1..40, 1..3],
+        1 => [1..3u64, 1..40, 1..2, 1..3],
         1 => [1..2u64, 1..3, 1..4, 4000..9000],
         1 => [1..2u64, 1..3, 100..300, 40..70],
     ]
@@ -184,6 +187,25 @@ fn padding_lanes_stay_zero_at_no_needless_cost() {
     assert!(masked(scalar(0.0, BinaryOp::Pow)));
     assert!(!masked(scalar(-1.0, BinaryOp::Max)));
     assert!(masked(scalar(0.0, BinaryOp::Div)));
+}
+
+/// NaN comes through a minimum and a maximum with a number on either side.
+#[test]
+fn nan_comes_through_bounds() {
+    for op in [BinaryOp::Min, BinaryOp::Max] {
+        for (a, b) in [(0, 1), (1, 0)] {
+            let mut bed = Bed::new();
+            let dims = [1, 1, 1, 3];
+            let x = bed.dense(dims, &[f32::NAN, -2.0, 2.0]);
+            let out = bed.buffer(dims, LayoutKind::Planar, Halo::NONE);
+            let ops = vec![PointwiseOp::Operand(0), PointwiseOp::Scalar(0.5), PointwiseOp::Binary(op, a, b)];
+            let expr = Pointwise { inputs: vec![Operand::Buffer(x)], ops };
+            bed.run(out, |_, _| true, |low| Ok(vec![lower(&expr, out, low)?]));
+            let got = [0, 1, 2].map(|x| bed.get(out, [0, 0, 0, x]));
+            let want = if op == BinaryOp::Min { [-2.0, 0.5] } else { [0.5, 2.0] };
+            assert!(got[0].is_nan() && got[1..] == want, "{op:?}: {got:?}");
+        }
+    }
 }
 
 /// A dense picture is one long row: one kernel, and no more instructions than its vectors need.

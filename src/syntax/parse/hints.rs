@@ -92,7 +92,7 @@ pub(super) fn misplaced(piece: &str, start: usize, scope: Scope) -> Option<Diagn
     let message = format!("a `{word}` cannot be defined inside of a body");
     Some(
         Diagnostic::error(Code::Syntax, place, message)
-            .help(format!("move it out, to the top of the file, or close the body before it with `}}`")),
+            .help("move it out, to the top of the file, or close the body before it with `}`"),
     )
 }
 
@@ -100,7 +100,7 @@ pub(super) fn misplaced(piece: &str, start: usize, scope: Scope) -> Option<Diagn
 pub(super) fn special(mistake: &Mistake<'_>) -> Option<Diagnostic> {
     let text = mistake.found.text.as_str();
     let first = text.chars().next()?;
-    if first == '"' && text.len() == 1 || (first == '"' && expects_string(mistake)) {
+    if first == '"' && (text.len() == 1 || expects_string(mistake)) {
         return Some(bad_string(mistake));
     }
     if is_bad_number(text) && mistake.expects_value() {

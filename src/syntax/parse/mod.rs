@@ -19,7 +19,7 @@ use pest::iterators::Pair;
 use crate::diag::{self, Code, Diagnostic};
 use crate::limits;
 use crate::source::{Source, Span};
-use crate::syntax::ast::{Comment, File};
+use crate::syntax::ast::{Comment, File, Item};
 
 /// What pest makes of `grammar/conv.pest`.
 mod grammar {
@@ -34,14 +34,15 @@ use grammar::{Grammar, Rule};
 /// Parses a text. Every statement and definition that does not parse is an error in the list and an
 /// `Error` node in the tree; the rest of the tree is good.
 ///
-/// Past [`limits::TEXT_BYTES`], [`limits::NESTING`] or a failure of the parser itself the tree is empty.
+/// Past [`limits::TEXT_BYTES`], [`limits::NESTING`] or a failure of the parser itself the whole text is
+/// one such node.
 pub fn parse(source: &Source) -> (File, Vec<Diagnostic>) {
-    let empty = File { items: Vec::new(), comments: Vec::new() };
     let text = source.text();
+    let empty = File { items: vec![Item::Error(span(0, text.len()))], comments: Vec::new() };
     if text.len() > limits::TEXT_BYTES {
         return (empty, vec![diag::text_too_long(text.len())]);
     }
-    if let Err(error) = scan::check_nesting(text) {
+    if let Some(error) = scan::too_nested(text) {
         return (empty, vec![error]);
     }
     let mut pairs = match Grammar::parse(Rule::file, text) {

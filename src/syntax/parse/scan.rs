@@ -7,31 +7,40 @@ use crate::diag::{Code, Diagnostic};
 use crate::limits;
 use crate::source::Span;
 
-/// Refuses a text whose brackets are nested deeper than [`limits::NESTING`].
-pub(super) fn check_nesting(text: &str) -> Result<(), Diagnostic> {
+/// What is wrong with a text whose brackets are nested deeper than [`limits::NESTING`].
+///
+/// The parser goes on after brackets that do not match, so they count as open until one of their
+/// own kind closes them: `( {)` leaves the brace open, which may begin a body. Only a brace closes what
+/// was opened within it, as no body is inside of other brackets.
+pub(super) fn too_nested(text: &str) -> Option<Diagnostic> {
     let mut open = Vec::new();
     for bracket in brackets(text) {
         if bracket.opens() {
             open.push(bracket);
             if open.len() > limits::NESTING {
                 let outermost = open.first().map_or(0, |b| b.at);
-                return Err(Diagnostic::error(
-                    Code::TooNested,
-                    bracket.span(),
-                    format!("brackets are nested more than {} deep", limits::NESTING),
-                )
-                .label("this bracket is one too many")
-                .also(span(outermost, outermost + 1), "the outermost bracket that is still open"));
+                return Some(
+                    Diagnostic::error(
+                        Code::TooNested,
+                        bracket.span(),
+                        format!("brackets are nested more than {} deep", limits::NESTING),
+                    )
+                    .label("this bracket is one too many")
+                    .also(span(outermost, outermost + 1), "the outermost bracket that is still open"),
+                );
             }
         } else if let Some(at) = open.iter().rposition(|b| b.partner() == bracket.char) {
-            open.truncate(at);
+            if bracket.char == '}' {
+                open.truncate(at);
+            } else {
+                open.remove(at);
+            }
         }
     }
-    Ok(())
+    None
 }
 
-/// The innermost bracket of a text that nothing closes, and whether the bracket at `at` closes
-/// one of another kind: `(a]`.
+/// The innermost bracket of a text that nothing closes.
 pub(super) fn unclosed(text: &str) -> Option<Bracket> {
     let mut open: Vec<Bracket> = Vec::new();
     for bracket in brackets(text) {

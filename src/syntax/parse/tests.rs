@@ -51,6 +51,11 @@ fn ten_thousand_brackets_are_refused() {
         }
     }
     assert_eq!(only_error(&"{".repeat(1_000_000)), Code::TooNested);
+    // Brackets that do not match, each of which the parser takes for the beginning of a body.
+    for line in ["( {)\n", "a [ {]\n", "x( {)[ {]\n", "repeat ( {)\n", "model ( {)\n"] {
+        assert_eq!(only_error(&line.repeat(10_000)), Code::TooNested, "{line}");
+        assert_eq!(only_error(&in_model(&line.repeat(10_000))), Code::TooNested, "{line}");
+    }
 }
 
 #[test]

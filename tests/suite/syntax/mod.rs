@@ -1,8 +1,11 @@
 //! Parsing, formatting and rendering, by the files of `tests/data/syntax`.
 
 use std::fs;
+use std::path::Path;
 
-use convc::diag::{RenderOptions, render};
+use convc::diag::{Diagnostic, RenderOptions, render};
+use convc::limits;
+use convc::model::{Model, Options};
 use convc::source::Source;
 use convc::syntax::{dump, format, parse};
 
@@ -56,4 +59,58 @@ fn files_that_do_not_parse() {
             diagnostics.iter().map(|d| render(source, d, RenderOptions::default())).collect();
         rendered.join("\n\n") + "\n"
     });
+}
+
+/// The errors that checking finds in a text that parses, rendered.
+fn check_errors(name: &str, text: &str) -> Vec<String> {
+    let model = match Model::from_str(name, text) {
+        Ok(model) => model,
+        Err(error) => return vec![error.to_string()],
+    };
+    let checked = model.check(&Options::default());
+    let errors = checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    errors.map(|error: &Diagnostic| render(model.source(), error, RenderOptions::default())).collect()
+}
+
+#[test]
+fn the_examples_of_the_manual_are_right_and_formatted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md");
+    let manual = fs::read_to_string(path).expect("the manual can be read");
+    let examples: Vec<&str> =
+        manual.split("```conv\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 6, "{} examples", examples.len());
+    for (i, example) in examples.into_iter().enumerate() {
+        let source = Source::new(format!("example {i}"), example);
+        let formatted = format(&source).expect("it parses");
+        let squeeze =
+            |text: &str| text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        assert_eq!(squeeze(&formatted), squeeze(example), "blanks before comments are all that may differ");
+        if example.contains("model ") {
+            assert_eq!(check_errors(source.name(), example), [""; 0], "{example}");
+        }
+    }
+}
+
+/// Whatever the parser lets through must not exhaust the stack of the stages after it.
+#[test]
+fn the_deepest_expressions_go_through_the_checker() {
+    let n = limits::EXPR_DEPTH - 1;
+    let brackets = limits::NESTING - 1;
+    let values = [
+        format!("x{}", " + x".repeat(n)),
+        format!("{}x", "-".repeat(n)),
+        format!("{}x{}", "abs(".repeat(brackets), ")".repeat(brackets)),
+        format!("{}x{}", "-(-x * ".repeat(brackets), ")".repeat(brackets)),
+        format!("crop({}{}1{})", "1 - ".repeat(8), "(".repeat(brackets - 1), ")".repeat(brackets - 1)),
+        format!("{}1{}", "[".repeat(brackets), "]".repeat(brackets)),
+    ];
+    let run = move || {
+        for value in &values {
+            let text = format!("model m {{\n  input x [1, 8, 8]\n  y = {value}\n}}\n");
+            let model = Model::from_str("deep.conv", &text).expect("it parses");
+            model.check(&Options::default());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run).expect("a thread");
+    thread.join().expect("the stack of an ordinary thread suffices");
 }
