@@ -88,7 +88,7 @@ fn check(case: &Windowed, channels: &Channels) {
 fn channels() -> impl Strategy<Value = Channels> {
     let step = (1..4u32, 0..3u32);
     let plain = Just((1u32, 0u32));
-    let steps = prop_oneof![(plain.clone(), plain), (step.clone(), step)];
+    let steps = prop_oneof![(plain, plain), (step.clone(), step)];
     (1..4u64, 1..6u64, 1..9u64, any::<bool>(), any::<bool>(), steps).prop_map(
         |(groups, ins, outs, biased, transposed, steps)| Channels {
             groups,
