@@ -17,8 +17,8 @@
 //! The products `x · p(x)` of silu, mish and gelu lose up to 2⁻¹⁴² more where `p` is subnormal. `gelu_tanh` is
 //! within 3 ulp of `x`, hard sigmoid and hard swish within 2 ulp of their largest term.
 //!
-//! Constants are [`Operand::Const`]s, which an emitter may leave in memory: a function holds five
-//! registers at the most beside its argument (pow: ten).
+//! Constants are [`Operand::Const`]s, which an emitter may leave in memory: at most seven registers are
+//! alive in a function, its argument included (pow: eleven).
 
 mod erf;
 mod exp;

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::kernels::interpret::{ArgValue, FmaRounding, Memory, Place, run_kernel};
-use crate::kernels::ir::{Count, LANES, Spills};
+use crate::kernels::ir::{Count, Inst, LANES, Spills, Stmt};
 use crate::kernels::verify::verify_kernel;
 
 /// From one bit pattern to the next: a prime, so that low bits vary.
@@ -346,4 +346,59 @@ fn arithmetic_minimum_and_maximum() {
         let want = if *x < 0.0 { slope * x } else { *x };
         assert!(same(got, want), "prelu({x}, {slope}) = {got}, not {want}");
     }
+}
+
+/// The most registers that hold something still needed, before any instruction.
+fn most_alive(f: impl Fn(&mut KernelBuilder, Vreg, Vreg) -> Vreg) -> usize {
+    let mut k = KernelBuilder::new("test");
+    let p = k.ptr_arg();
+    let (a, b) = (k.load(p.at(0), 8), k.load(p.at(0), 8));
+    let result = f(&mut k, a, b);
+    k.store(p.at(0), result, 8);
+    let mut alive = std::collections::BTreeSet::new();
+    let mut most = 0;
+    for stmt in k.finish(Spills::Allowed).body.iter().rev() {
+        let Stmt::Inst(inst) = stmt else { panic!("functions have no loops") };
+        let from = |b: &Operand| if let Operand::Reg(b) = b { Some(*b) } else { None };
+        let (dst, reads) = match inst {
+            Inst::Splat { dst, .. } | Inst::Load { dst, .. } => (Some(*dst), vec![]),
+            Inst::Store { src, .. } => (None, vec![*src]),
+            Inst::Move { dst, src } | Inst::Unary { dst, src, .. } => (Some(*dst), vec![*src]),
+            Inst::Fma { acc, a, b } => (None, [*acc, *a].into_iter().chain(from(b)).collect()),
+            Inst::Binary { dst, a, b, .. } => (Some(*dst), [*a].into_iter().chain(from(b)).collect()),
+            Inst::Blend { dst, mask, on, off } => (Some(*dst), vec![*mask, *on, *off]),
+            other => panic!("{other} in a function"),
+        };
+        if let Some(dst) = dst {
+            alive.remove(&dst);
+        }
+        alive.extend(reads);
+        most = most.max(alive.len());
+    }
+    most
+}
+
+/// What the table of bounds says of registers, the argument included.
+#[test]
+fn few_registers_are_alive() {
+    let ops = [
+        UnaryOp::Exp,
+        UnaryOp::Log,
+        UnaryOp::Erf,
+        UnaryOp::Elu { alpha: 1.0 },
+        UnaryOp::Celu { alpha: 0.5 },
+        UnaryOp::Gelu,
+        UnaryOp::GeluTanh,
+        UnaryOp::Silu,
+        UnaryOp::Tanh,
+        UnaryOp::Softplus,
+        UnaryOp::Mish,
+        UnaryOp::HardSwish,
+    ];
+    for op in ops {
+        let alive = most_alive(|k, x, _| unary(k, op, x));
+        assert!(alive <= 7, "{op:?}: {alive}");
+    }
+    let alive = most_alive(|k, a, b| binary(k, BinaryOp::Pow, a, b));
+    assert!(alive <= 11, "pow: {alive}");
 }
