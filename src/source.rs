@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-
 /// A half-open range of bytes `[start, end)` in one [`Source`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
