@@ -17,7 +17,7 @@ fn meaning(text: &str) -> (String, Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
     fn formatting_keeps_the_tree_and_the_comments_and_is_idempotent(text in texts()) {
         let once = formatted(&text);
