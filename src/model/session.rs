@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Error, Model, Options, Program};
 use crate::tensor::{Tensor, TensorView};
 
+/// The axes of one sample of each input, and the program for them.
+type Entry = (Vec<Vec<usize>>, Arc<Program>);
+
 /// A model that is compiled anew for each size of its inputs, with the last programs kept.
 ///
 /// Shared by threads; a compilation holds up the others.
@@ -14,7 +17,7 @@ pub struct Session {
     options: Options,
     capacity: usize,
     /// The programs with the shapes they are for, the last used first.
-    programs: Mutex<Vec<(Vec<Vec<usize>>, Arc<Program>)>>,
+    programs: Mutex<Vec<Entry>>,
 }
 
 impl Session {

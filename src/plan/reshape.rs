@@ -62,7 +62,7 @@ impl Builder<'_> {
                 let x = self.values.dense(node.args[0])?;
                 let [lead, c, h, w] = dims4(graph.ty(node.args[0]));
                 // [lead, C, i, j, H, W] is read as [lead, C, H, i, W, j].
-                let dims = [lead, c / (r * r), h / 1, r, w, r];
+                let dims = [lead, c / (r * r), h, r, w, r];
                 let plane = 4 * (h * w) as i64;
                 let x_strides =
                     [c as i64 * plane, (r * r) as i64 * plane, 4 * w as i64, r as i64 * plane, 4, plane];

@@ -140,7 +140,7 @@ impl Job<'_> {
             let mut args = vec![
                 x.arg(first_row + x_column, &x_strides),
                 w.arg(self.first as i64 * block_weights, &w_strides),
-                self.out_arg(&out, out_start),
+                self.out_arg(out, out_start),
                 CallArg::Int(tiles as i64),
                 CallArg::Int(in_blocks as i64),
                 CallArg::Int(plane),
@@ -151,7 +151,7 @@ impl Job<'_> {
                 args.push(self.channel_arg(&low.view(bias)));
             }
             for extra in self.extra_views(low) {
-                args.push(match Extra::of(&extra, &out)? {
+                args.push(match Extra::of(&extra, out)? {
                     Extra::Full => {
                         let at = i64::from(rows.start) * extra.strides[2]
                             + (i64::from(columns.start) + start * i64::from(columns.step)) * extra.strides[3];
@@ -160,7 +160,7 @@ impl Job<'_> {
                     Extra::Channel => self.channel_arg(&extra),
                     Extra::Scalar => extra.arg(0, &[0; 4]),
                 });
-                if Extra::of(&extra, &out)? == Extra::Full {
+                if Extra::of(&extra, out)? == Extra::Full {
                     args.push(CallArg::Int(extra.strides[1]));
                 }
             }
