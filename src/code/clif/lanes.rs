@@ -350,7 +350,7 @@ impl<'f> Lanes<'_, 'f> {
         let ValueDef::Result(inst, _) = dfg.value_def(value) else { return false };
         match dfg.insts[inst].opcode() {
             Opcode::Fcmp => true,
-            Opcode::Bitcast => dfg.inst_args(inst).first().is_some_and(|&arg| self.is_comparison(arg)),
+            Opcode::Bitcast | Opcode::Bor => dfg.inst_args(inst).iter().all(|&arg| self.is_comparison(arg)),
             _ => false,
         }
     }
