@@ -67,7 +67,8 @@ impl Executor {
                 results
             }
             _ => {
-                let rounding = FmaRounding::Once;
+                // As the machine's code rounds.
+                let rounding = if target.has_fma() { FmaRounding::Once } else { FmaRounding::Twice };
                 let mut memory = Memory::new(&lowered).expect("there is memory");
                 for (i, param) in params.iter().enumerate() {
                     memory.write(&lowered, Base::Param(i as u32), param.data()).expect("a parameter fits");
@@ -91,8 +92,16 @@ impl Executor {
 /// Holds all executors to the evaluator, within `tolerance` absolute plus relative.
 pub fn agree(graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolerance: f32) {
     let expected = Executor::Evaluator.run(graph, inputs, params);
+    // All but the evaluator run the same steps, in the same order of operations.
+    let mut first: Option<Vec<Tensor>> = None;
     for executor in Executor::all().into_iter().skip(1) {
         let found = executor.run(graph, inputs, params);
+        let first = first.get_or_insert_with(|| found.clone());
+        for (found, first) in found.iter().zip(first.iter()) {
+            let same = |(f, e): (&f32, &f32)| f.to_bits() == e.to_bits() || f.is_nan() && e.is_nan();
+            let differing = found.data().iter().zip(first.data()).position(|pair| !same(pair));
+            assert_eq!(differing, None, "{executor:?} differs in a bit from the interpreter");
+        }
         for (output, (found, expected)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(found.shape(), expected.shape());
             for (i, (&f, &e)) in found.data().iter().zip(expected.data()).enumerate() {

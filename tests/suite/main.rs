@@ -6,6 +6,7 @@ mod elementwise;
 mod examples;
 mod executors;
 mod inner_loop;
+mod library;
 mod nets;
 mod pipelines;
 mod recorded;

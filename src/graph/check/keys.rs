@@ -67,7 +67,13 @@ impl<'a> Checker<'a> {
                 diagnostic.help(format!("`{name}(…)` with its settings makes a kernel"))
             }
             Some(_) => diagnostic.help(format!("`{name}(…)` is a function")),
-            None => Self::suggest(diagnostic, name, values.chain(["it", "input"])),
+            None => {
+                let layers = table::LAYERS.iter().map(|l| l.name);
+                let functions = table::FUNCTIONS.iter().map(|f| f.name);
+                let defined = self.kernels.keys().chain(self.blocks.keys()).copied();
+                let all = values.chain(["it", "input"]).chain(defined).chain(layers).chain(functions);
+                Self::suggest(diagnostic, name, all)
+            }
         };
         self.report(diagnostic);
     }
