@@ -46,7 +46,7 @@ pub fn write(
     temporary.persist(&target).map_err(|e| error(e.error))
 }
 
-/// Checks that [`write`] may replace what is at `path`, and follows links: a link stays and what it
+/// Checks that [`write()`] may replace what is at `path`, and follows links: a link stays and what it
 /// leads to, which is returned, is replaced.
 ///
 /// # Errors

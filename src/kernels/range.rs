@@ -2,7 +2,7 @@
 //!
 //! A kernel's addresses depend on its arguments and on table entries, whose bounds it states, and on
 //! nothing else. So they are found by running it on *intervals*: a pointer is an argument plus a least
-//! and a greatest distance. A loop's body is, as far as pointers go, a [`Shift`]: every pointer becomes
+//! and a greatest distance. A loop's body is, as far as pointers go, a shift: every pointer becomes
 //! one of the pointers before plus an interval. Shifts compose, so `n` iterations cost `log n`
 //! compositions, and the result is the exact hull of all iterations.
 

@@ -2,60 +2,38 @@
 //! is legal but easily overlooked.
 
 use crate::cli::report::{plural, shape};
+use crate::graph::print::op_name;
 use crate::graph::shape::{Along, Axis, TransposedAlong};
 use crate::graph::{
-    BinaryOp, Border, Graph, Node, Op, PadMode, Pads, PoolKind, ReduceKind, ResizeMode, UnaryOp, Window,
+    Border, Graph, Node, Op, PadMode, Pads, ResizeMode, Window,
 };
 
 /// The operation in a few words: `conv 5×5, stride 2, pad 1`.
 pub(super) fn describe(op: &Op) -> String {
+    let name = op_name(op);
     match op {
-        Op::Input(_) => "input".to_owned(),
-        Op::Const(_) => "constant".to_owned(),
-        Op::Param(_) => "weights".to_owned(),
         Op::Conv(conv) => {
             let groups = if conv.groups == 1 { String::new() } else { format!(", {} groups", conv.groups) };
-            format!("conv {}{groups}{}", window(&conv.window), border(conv.border))
+            format!("{name} {}{groups}{}", window(&conv.window), border(conv.border))
         }
-        Op::Filter(w, b) => format!("filter {}{}", window(w), border(*b)),
-        Op::ConvTranspose(conv) => format!("conv_transpose {}", window(&conv.window)),
-        Op::Pool(pool) => {
-            let kind = match pool.kind {
-                PoolKind::Max => "maxpool",
-                PoolKind::Average { .. } => "avgpool",
-            };
-            format!("{kind} {}", window(&pool.window))
-        }
-        Op::Reduce(kind, _) => match kind {
-            ReduceKind::Sum => "sum",
-            ReduceKind::Mean => "mean",
-            ReduceKind::Max => "max",
-        }
-        .to_owned(),
-        Op::Linear => "linear".to_owned(),
-        Op::BatchNorm { .. } => "batchnorm".to_owned(),
-        Op::Unary(op) => unary(op).to_owned(),
-        Op::Binary(op) => binary(*op).to_owned(),
-        Op::Prelu => "prelu".to_owned(),
-        Op::Softmax { .. } => "softmax".to_owned(),
-        Op::Concat { .. } => "concat".to_owned(),
-        Op::Slice { .. } => "slice".to_owned(),
+        Op::Filter(w, b) => format!("{name} {}{}", window(w), border(*b)),
+        Op::ConvTranspose(conv) => format!("{name} {}", window(&conv.window)),
+        Op::Pool(pool) => format!("{name} {}", window(&pool.window)),
         Op::Pad { mode, .. } => match mode {
-            PadMode::Constant(_) => "pad",
-            PadMode::Replicate => "pad, border replicate",
-            PadMode::Reflect => "pad, border reflect",
-            PadMode::Wrap => "pad, border wrap",
-        }
-        .to_owned(),
+            PadMode::Constant(_) => name.to_owned(),
+            PadMode::Replicate => format!("{name}, border replicate"),
+            PadMode::Reflect => format!("{name}, border reflect"),
+            PadMode::Wrap => format!("{name}, border wrap"),
+        },
         Op::Resize(resize) => match resize.mode {
             ResizeMode::Nearest(_) => "upsample, nearest",
             ResizeMode::Linear => "upsample, linear",
             ResizeMode::Cubic { .. } => "upsample, cubic",
         }
         .to_owned(),
-        Op::PixelShuffle { factor } => format!("pixel_shuffle {factor}"),
-        Op::Reshape => "reshape".to_owned(),
-        Op::Transpose { perm } => format!("transpose {}", shape(perm)),
+        Op::PixelShuffle { factor } => format!("{name} {factor}"),
+        Op::Transpose { perm } => format!("{name} {}", shape(perm)),
+        _ => name.to_owned(),
     }
 }
 
@@ -89,45 +67,6 @@ fn border(border: Border) -> &'static str {
         Border::Replicate => ", border replicate",
         Border::Reflect => ", border reflect",
         Border::Wrap => ", border wrap",
-    }
-}
-
-fn binary(op: BinaryOp) -> &'static str {
-    match op {
-        BinaryOp::Add => "add",
-        BinaryOp::Sub => "sub",
-        BinaryOp::Mul => "mul",
-        BinaryOp::Div => "div",
-        BinaryOp::Pow => "pow",
-        BinaryOp::Min => "min",
-        BinaryOp::Max => "max",
-    }
-}
-
-fn unary(op: &UnaryOp) -> &'static str {
-    match op {
-        UnaryOp::Neg => "neg",
-        UnaryOp::Abs => "abs",
-        UnaryOp::Sqrt => "sqrt",
-        UnaryOp::Exp => "exp",
-        UnaryOp::Log => "log",
-        UnaryOp::Reciprocal => "reciprocal",
-        UnaryOp::Erf => "erf",
-        UnaryOp::Relu => "relu",
-        UnaryOp::Clamp { .. } => "clamp",
-        UnaryOp::LeakyRelu { .. } => "leaky_relu",
-        UnaryOp::Elu { .. } => "elu",
-        UnaryOp::Selu { .. } => "selu",
-        UnaryOp::Celu { .. } => "celu",
-        UnaryOp::Gelu | UnaryOp::GeluTanh => "gelu",
-        UnaryOp::Silu => "silu",
-        UnaryOp::Sigmoid => "sigmoid",
-        UnaryOp::Tanh => "tanh",
-        UnaryOp::Softplus => "softplus",
-        UnaryOp::Softsign => "softsign",
-        UnaryOp::Mish => "mish",
-        UnaryOp::HardSigmoid { .. } => "hardsigmoid",
-        UnaryOp::HardSwish => "hardswish",
     }
 }
 

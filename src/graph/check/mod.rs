@@ -4,7 +4,7 @@
 //! then Unknown and says nothing, and everything else is checked at once. Once they are bound the
 //! same call gives the graph; what was reported before is reported again at the same places.
 //!
-//! The parts: [`signature`] (inputs and files, before anything is computed), `table` (what layers
+//! The parts: [`mod@signature`] (inputs and files, before anything is computed), `table` (what layers
 //! and settings there are), `stmt` and `block` (statements, names, inlining), `expr` (expressions),
 //! `settings` (arguments against the table), `taps`, `layers/` (one layer each: settings to an
 //! operation and a shape), `draft` (the graph being made), `unused` (warnings).

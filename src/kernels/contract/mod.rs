@@ -115,7 +115,7 @@ impl Job<'_> {
         let dims = vec![x.dims[0], task.groups, self.panels, u64::from(rows.count)];
         let mut calls = Vec::new();
         let mut start = 0i64;
-        for (pixels, tiles) in split_row(u64::from(columns.count), most_pixels(self.vectors)) {
+        for (pixels, tiles) in split_row(u64::from(columns.count), self.pixels()) {
             let spec = TileSpec {
                 pixels,
                 vectors: self.vectors,
@@ -168,6 +168,11 @@ impl Job<'_> {
             start += i64::from(pixels) * tiles as i64;
         }
         Ok(Nest { dims, calls })
+    }
+
+    /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.
+    fn pixels(&self) -> u32 {
+        if self.vectors == self.task.vectors { self.task.pixels } else { most_pixels(self.vectors) }
     }
 
     /// Whether `x` is one pixel of planar channels, which are adjacent as in a block.
