@@ -9,6 +9,7 @@ mod inner_loop;
 mod library;
 mod nets;
 mod pipelines;
+mod planning;
 mod recorded;
 mod resampling;
 mod stages;

@@ -1,0 +1,113 @@
+//! Models in which the planner has to keep things apart, by every executor.
+
+use convc::graph::Graph;
+use convc::kernels::interpret::{self, FmaRounding, Memory};
+use convc::kernels::step::Base;
+use convc::plan::LayoutKind;
+use convc::runtime::params::Params;
+use convc::target::Target;
+use convc::tensor::Tensor;
+use convc::{Model, Options, pipeline};
+
+use crate::executors::agree;
+
+fn graph(body: &str) -> Graph {
+    let text = format!("model m {{\n{body}\n}}\n");
+    let model = Model::from_str("model.conv", &text).unwrap_or_else(|e| panic!("{e}"));
+    model.graph(&Options::default()).unwrap_or_else(|e| panic!("{e}")).0
+}
+
+/// Numbers below 0, so that a border of zeros is not one of −∞.
+fn negative(graph: &Graph) -> Tensor {
+    let dims: Vec<usize> = graph.ty(graph.inputs[0].value).dims.iter().map(|&d| d as usize).collect();
+    let n: usize = dims.iter().product();
+    let data = (0..n).map(|i| -0.5 - (i * 7919 % 101) as f32 / 101.0).collect();
+    Tensor::new(&dims, data).expect("the lengths agree")
+}
+
+fn check(body: &str) {
+    let graph = graph(body);
+    let params = Params::seeded(&graph, 5).expect("there is memory");
+    agree(&graph, &[negative(&graph).view()], params.tensors(), 1e-5);
+}
+
+#[test]
+fn readers_may_want_different_borders_of_one_value() {
+    for channels in [2, 8] {
+        check(&format!(
+            "  input x [{channels}, 7, 9]
+  a = abs(x) * -1
+  b = a |> conv(kernel=3, pad=1, out={channels})
+  c = a |> maxpool(kernel=3, stride=1, pad=1)
+  d = a |> conv(kernel=3, pad=1, out={channels}, border=reflect)
+  e = a |> filter(gaussian(3), pad=1, border=replicate)
+  concat(b, c, d, e)"
+        ));
+        check(&format!(
+            "  input x [{channels}, 7, 9]
+  a = conv(kernel=1, out=16)
+  b = a |> maxpool(kernel=3, stride=1, pad=1)
+  c = a |> conv(kernel=3, pad=1, out=16)
+  d = a |> avgpool(kernel=3, stride=1, pad=2)
+  e = a |> conv(kernel=5, pad=2, groups=16, out=16, border=wrap)
+  concat(b + c + e, d |> crop(1))"
+        ));
+    }
+}
+
+#[test]
+fn planes_and_blocks_are_added() {
+    check(
+        "  input x [8, 6, 7]
+  p = filter(gaussian(3), pad=1)
+  c = x |> conv(kernel=3, pad=1, out=8)
+  relu(c + p) * p",
+    );
+    check(
+        "  input x [8, 6, 7]
+  p = abs(x)
+  c = x |> conv(kernel=3, pad=1, out=8)
+  p - c",
+    );
+}
+
+#[test]
+fn a_value_that_is_read_twice_is_computed_once_and_kept() {
+    check(
+        "  input x [8, 6, 7]
+  c = conv(kernel=3, pad=1, out=9)
+  bn = batchnorm
+  r = relu
+  s = r |> conv(kernel=1, out=9)
+  s + r + c
+  output s, r, c, bn",
+    );
+}
+
+/// Padding lanes are 0 after an epilogue that does not keep zeros.
+#[test]
+fn padding_lanes_hold_zero() {
+    for after in ["it + 1", "clamp(0.5, 2)", "1 / it", "hardsigmoid", "exp(it)", "relu6(it) - 3"] {
+        let graph = graph(&format!("  input x [3, 4, 5]\n  c = conv(kernel=3, pad=1, out=11)\n  {after}"));
+        let plan = pipeline::plan(&pipeline::optimise(&graph), &Target::X64_AVX2).expect("there is a plan");
+        let lowered = pipeline::lower(&plan).expect("the plan is lowered");
+        let mut memory = Memory::new(&lowered).expect("there is memory");
+        let params = Params::seeded(&graph, 5).expect("there is memory");
+        for (i, param) in params.tensors().iter().enumerate() {
+            memory.write(&lowered, Base::Param(i as u32), param.data()).expect("a parameter fits");
+        }
+        memory.write(&lowered, Base::Input(0), negative(&graph).data()).expect("the input fits");
+        interpret::run_prepare(&lowered, &mut memory, FmaRounding::Once).expect("it prepares");
+        interpret::run(&lowered, &mut memory, FmaRounding::Once).expect("it runs");
+        // The last blocked buffer that is written holds the result; nothing is written over it.
+        let blocked = |id: &convc::plan::BufferId| plan.buffer(*id).layout.kind == LayoutKind::Blocked;
+        let last = plan.run.iter().map(|t| t.out).rfind(blocked).expect("the result is in blocks");
+        let (view, arena) = (plan.view(last), memory.read(&lowered, Base::Arena));
+        assert_eq!(view.base, Base::Arena);
+        for position in 0..20 {
+            let at = (view.origin + view.strides[1] + 32 * position) as usize / 4;
+            assert_eq!(arena[at + 3..at + 8], [0.0; 5], "{after}, position {position}");
+            assert!(arena[at..at + 3].iter().all(|x| !x.is_nan()), "{after}");
+        }
+    }
+}
