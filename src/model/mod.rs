@@ -25,10 +25,11 @@ pub use session::Session;
 
 use std::path::{Path, PathBuf};
 
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic, escape};
 use crate::graph::check::{self, Checked, Signature};
 use crate::io::safe_file;
 use crate::limits;
+use crate::runtime::params::tensors_of_shape;
 use crate::source::Source;
 use crate::syntax::{self, ast};
 
@@ -95,7 +96,43 @@ impl Model {
 
     /// Finds every error and warning; with all sizes bound and no error, gives the graph.
     pub fn check(&self, options: &Options) -> Checked {
-        check::check(&self.file, &options.check_options(self))
+        let mut checked = check::check(&self.file, &options.check_options(self));
+        self.list_fitting_tensors(&mut checked, options);
+        checked
+    }
+
+    /// Says to layers that lack a name which tensors of the weight file would fit them. A file that
+    /// cannot be read is not this finding's matter.
+    fn list_fitting_tensors(&self, checked: &mut Checked, options: &Options) {
+        if checked.unnamed.is_empty() {
+            return;
+        }
+        let named = self.signature(options.model.as_deref()).weights;
+        let path = match (&options.weights, &self.folder, named) {
+            (Some(path), ..) => path.clone(),
+            (None, Some(folder), Some(file)) => {
+                match safe_file::beneath(folder, &file.path, options.outside_weights) {
+                    Ok(path) => path,
+                    Err(_) => return,
+                }
+            }
+            _ => return,
+        };
+        let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
+        let Ok(bytes) = safe_file::read(&path, limit) else { return };
+        for diagnostic in checked.diagnostics.iter_mut().filter(|d| d.code == Code::UnnamedWeights) {
+            let at = diagnostic.primary.as_ref().map(|label| label.span);
+            for unnamed in checked.unnamed.iter().filter(|u| Some(u.span) == at) {
+                let keys = tensors_of_shape(&bytes, &unnamed.dims);
+                let shown: Vec<String> = keys.iter().take(8).map(|k| format!("`{}`", escape(k))).collect();
+                let more =
+                    if keys.len() > 8 { format!(", and {} more", keys.len() - 8) } else { String::new() };
+                let list = if keys.is_empty() { "none".to_owned() } else { shown.join(", ") };
+                diagnostic
+                    .notes
+                    .push(format!("tensors of shape {:?} in the file: {list}{more}", unnamed.dims));
+            }
+        }
     }
 
     /// The graph for the sizes in `options`, and the warnings.

@@ -3,6 +3,8 @@
 mod load;
 mod seed;
 
+pub use load::tensors_of_shape;
+
 use crate::graph::Graph;
 use crate::tensor::Tensor;
 

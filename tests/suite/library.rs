@@ -87,3 +87,34 @@ fn programs_run_in_several_threads_at_once() {
         }
     });
 }
+
+#[test]
+fn a_layer_without_a_name_is_told_which_tensors_fit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tensor = |key: &str, shape: &[usize]| {
+        (key.to_owned(), shape.to_vec(), vec![0u8; 4 * shape.iter().product::<usize>()])
+    };
+    let tensors = [
+        tensor("stem.weight", &[8, 3, 3, 3]),
+        tensor("stem.bias", &[8]),
+        tensor("head.weight", &[8, 3, 1, 1]),
+    ];
+    let views = tensors.iter().map(|(key, shape, data)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data);
+        (key.clone(), view.expect("the lengths agree"))
+    });
+    let bytes = safetensors::serialize(views, None).expect("it can be written");
+    std::fs::write(folder.path().join("w.safetensors"), bytes).expect("written");
+    let text = "model m {\n  input x [3, 8, 8]\n  weights \"w.safetensors\"\n  conv(kernel=3, out=8)\n  conv(kernel=5, out=2)\n}\n";
+    std::fs::write(folder.path().join("m.conv"), text).expect("written");
+    let model = Model::from_path(folder.path().join("m.conv")).expect("it parses");
+    let notes: Vec<String> =
+        model.check(&Options::default()).diagnostics.into_iter().flat_map(|d| d.notes).collect();
+    assert_eq!(
+        notes,
+        [
+            "tensors of shape [8, 3, 3, 3] in the file: `stem.weight`",
+            "tensors of shape [2, 8, 5, 5] in the file: none"
+        ]
+    );
+}

@@ -1,5 +1,6 @@
 //! Names in the text, and the keys of weights made from them.
 
+use super::Unnamed;
 use super::scope::{Checker, Scope};
 use super::table;
 use super::thing::{Id, Thing};
@@ -85,8 +86,10 @@ impl<'a> Checker<'a> {
             let node = name.map_or(prefix.clone(), |name| format!("{}{name}", self.scope.prefix));
             return Key { prefix, explicit: true, node: self.drafts.named(&node) };
         }
+        self.nameless = None;
         if self.names_needed && (name.is_none() || self.scope.unnamed.is_some()) {
-            self.unnamed(layer, span);
+            self.report_nameless(layer, span);
+            self.nameless = Some(self.scope.unnamed.unwrap_or(span));
         }
         match name {
             Some(name) => {
@@ -107,7 +110,7 @@ impl<'a> Checker<'a> {
         self.drafts.generated(&stem)
     }
 
-    fn unnamed(&mut self, layer: &str, span: Span) {
+    fn report_nameless(&mut self, layer: &str, span: Span) {
         let diagnostic = match self.scope.unnamed {
             Some(place) => Diagnostic::error(
                 Code::UnnamedWeights,
@@ -136,6 +139,9 @@ impl<'a> Checker<'a> {
         role: ParamRole,
         span: Span,
     ) -> Option<Id> {
+        if let Some(span) = self.nameless.take() {
+            self.unnamed.push(Unnamed { span, dims: dims.clone() });
+        }
         let full = format!("{}.{suffix}", key.prefix);
         if let Some(&(id, explicit)) = self.drafts.keys.get(&full) {
             return self.shared(&full, id, explicit || key.explicit, &dims, span);

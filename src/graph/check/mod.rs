@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::Diagnostic;
 use crate::graph::Graph;
+use crate::source::Span;
 use crate::syntax::ast;
 
 pub use signature::{DimSignature, InputSignature, Signature, signature};
@@ -59,6 +60,17 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// Sizes that are not bound, in the order of the text; the graph waits for them.
     pub unbound: Vec<String>,
+    /// Weights that were reported for want of a name: who has the file can say which tensors fit.
+    pub unnamed: Vec<Unnamed>,
+}
+
+/// A weight that no tensor of a file can be found for, because its layer has no name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unnamed {
+    /// Where [`crate::diag::Code::UnnamedWeights`] was reported.
+    pub span: Span,
+    /// The axes of the weight.
+    pub dims: Vec<u64>,
 }
 
 impl Checked {

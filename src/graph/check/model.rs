@@ -28,10 +28,17 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
         budget: Budget::default(),
         names_needed: options.weights_given,
         declared: Vec::new(),
+        unnamed: Vec::new(),
+        nameless: None,
     };
     checker.collect(file);
     let Some(model) = checker.choose(file) else {
-        return Checked { graph: None, diagnostics: checker.reports.finish(), unbound: Vec::new() };
+        return Checked {
+            graph: None,
+            diagnostics: checker.reports.finish(),
+            unbound: Vec::new(),
+            unnamed: Vec::new(),
+        };
     };
     let signature = signature::signature(file, Some(&model.name.text));
     checker.names_needed |= signature.weights.is_some();
@@ -51,7 +58,7 @@ pub(super) fn check_model(file: &ast::File, options: &CheckOptions) -> Checked {
         labels: signature.labels,
         ..graph
     });
-    Checked { graph, diagnostics: checker.reports.finish(), unbound }
+    Checked { graph, diagnostics: checker.reports.finish(), unbound, unnamed: checker.unnamed }
 }
 
 impl<'a> Checker<'a> {

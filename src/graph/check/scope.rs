@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::CheckOptions;
 use super::draft::{Draft, Drafts};
 use super::report::Reports;
 use super::thing::{Id, Shape, Taps, Thing};
+use super::{CheckOptions, Unnamed};
 use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::graph::shape::ShapeError;
 use crate::graph::{Op, print};
@@ -110,6 +110,10 @@ pub(super) struct Checker<'a> {
     pub names_needed: bool,
     /// Each input's axes as the text has them: `[3, H, W]`.
     pub declared: Vec<(Id, String)>,
+    /// Weights that were reported for want of a name.
+    pub unnamed: Vec<Unnamed>,
+    /// Where the layer whose parameters come next was reported for want of a name.
+    pub nameless: Option<Span>,
 }
 
 impl Checker<'_> {

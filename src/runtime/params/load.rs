@@ -59,6 +59,13 @@ impl Params {
     }
 }
 
+/// The keys of a safetensors file's tensors of one shape, in their order; none where the file is damaged.
+pub fn tensors_of_shape(bytes: &[u8], dims: &[u64]) -> Vec<String> {
+    let tensors = read(bytes).unwrap_or_default();
+    let fitting = tensors.iter().filter(|(_, view)| same(dims, view.shape()));
+    fitting.map(|(key, _)| key.clone()).collect()
+}
+
 /// A diagnostic at the model's `weights` statement, or about the file where there is none.
 fn about_file(graph: &Graph, code: Code, message: impl Into<String>) -> Diagnostic {
     match &graph.weights {
