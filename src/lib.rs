@@ -50,6 +50,7 @@ pub mod io;
 pub mod kernels;
 pub mod limits;
 pub mod model;
+pub mod onnx;
 pub mod pipeline;
 pub mod plan;
 pub mod runtime;

@@ -29,7 +29,7 @@ pub const ERRORS: usize = 50;
 /// Length of one axis.
 pub const DIM: u64 = 1 << 31;
 /// Axes of a value.
-pub const RANK: usize = 5;
+pub const RANK: usize = 8;
 /// Elements of one value or weight.
 pub const ELEMENTS: u64 = 1 << 33;
 /// Height or width of a kernel, and the largest stride, dilation or padding.

@@ -36,20 +36,59 @@ pub enum Op {
     Binary(BinaryOp),
     /// `(x, slope)`: `x` where `x ≥ 0`, else `slope · x`; `slope` `[1]` or `[C]` (the axis of channels as in `BatchNorm`).
     Prelu,
+    /// `(x)` or `(x, scale, shift)`: with mean and variance over each group of consecutive channels and
+    /// their planes, `(x − mean) / sqrt(variance + eps) · scale + shift`; `x` `[…, C, H, W]`, or `[…, C]`
+    /// where `x` has fewer than three axes; `scale` and `shift` `[C]`.
+    GroupNorm {
+        /// How many groups; C of them are an instance norm.
+        groups: u64,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `(x)`, `(x, scale)` or `(x, scale, shift)`: as [`Op::GroupNorm`] over the last `axes` axes together;
+    /// `scale` and `shift` have those axes.
+    LayerNorm {
+        /// How many of the last axes, at least 1.
+        axes: usize,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `(x)`: across channels, `x / (k + alpha/size · Σ x²)^beta` with the sum over the channels
+    /// `c − floor((size − 1)/2) ..= c + ceil((size − 1)/2)` that exist.
+    Lrn {
+        /// Channels of a window.
+        size: u64,
+        /// Factor of the mean square.
+        alpha: f32,
+        /// The exponent.
+        beta: f32,
+        /// Added to the mean square.
+        k: f32,
+    },
     /// `(x)`: `exp(x − max) / Σ exp(x − max)` along an axis of `dims`.
     Softmax {
         /// An index into `dims`.
         axis: usize,
     },
+    /// `(x)`: `x − max − ln Σ exp(x − max)` along an axis of `dims`.
+    LogSoftmax {
+        /// An index into `dims`.
+        axis: usize,
+    },
+    /// `(a, b)`: matrix products of the last two axes, `[…, M, K]` by `[…, K, N]`; the axes before are
+    /// equal, or 1 or missing in one of them. Both have at least two axes.
+    MatMul,
     /// `(a, b, …)`: joined along an axis of `dims`.
     Concat {
         /// An index into `dims`.
         axis: usize,
     },
-    /// `(x)`: for each axis of `dims`, the elements `start .. start + length`.
+    /// `(x)`: for each axis of `dims`, the elements `start + i·step`; how many is said by the result.
     Slice {
-        /// First element of each axis; the lengths are the result's.
+        /// First element of each axis.
         start: Vec<u64>,
+        /// From one element to the next; not 0, negative for the reverse order.
+        step: Vec<i64>,
     },
     /// `(x)`: elements added before and after each axis of `dims`.
     Pad {
@@ -162,7 +201,7 @@ pub struct ConvTranspose {
 /// lies there is neither compared nor counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
-    /// Maximum or mean.
+    /// Maximum, mean or norm.
     pub kind: PoolKind,
     /// The window.
     pub window: Window,
@@ -177,6 +216,11 @@ pub enum PoolKind {
     Average {
         /// Whether padding counts in the divisor.
         count_include_pad: bool,
+    },
+    /// `(Σ |x|^p)^(1/p)`; padding counts as 0.
+    Lp {
+        /// The exponent, at least 1.
+        p: u32,
     },
 }
 
@@ -264,6 +308,11 @@ pub enum UnaryOp {
     },
     /// `x · min(max(x/6 + 0.5, 0), 1)`
     HardSwish,
+    /// `x` where `x > alpha`, else 0; NaN becomes 0.
+    ThresholdedRelu {
+        /// The threshold.
+        alpha: f32,
+    },
 }
 
 /// Elementwise functions of two arguments.
@@ -308,6 +357,12 @@ pub struct Resize {
     pub coordinates: Coordinates,
     /// The factor m/n of each axis `[h, w]`, which need not be exactly the quotient of the sizes.
     pub scale: [f64; 2],
+    /// Whether neighbours outside the input count for nothing and the weights of the others are scaled
+    /// to sum to 1; otherwise the element at the edge stands for them. Linear and cubic only.
+    pub exclude_outside: bool,
+    /// Whether, where an axis shrinks, the kernel is stretched by 1/scale, as in PIL; its weights are
+    /// scaled to sum to 1. Linear and cubic only.
+    pub antialias: bool,
 }
 
 /// How elements around a coordinate are combined.
@@ -337,13 +392,27 @@ pub enum Nearest {
     RoundPreferCeil,
 }
 
-/// How an output position becomes an input coordinate, with scale s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an output position becomes an input coordinate, with scale s. The names and formulas are those of
+/// ONNX's `coordinate_transformation_mode`.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Coordinates {
     /// `(o + 0.5)/s − 0.5`
     HalfPixel,
+    /// As `HalfPixel`, the result centred: with `a = m/(n·s)`, `n/2·(1 − a) + (o + 0.5)/s − 0.5`.
+    HalfPixelSymmetric,
+    /// As `HalfPixel`, but 0 where m = 1.
+    PytorchHalfPixel,
+    /// `(o + 0.5)/s`
+    TfHalfPixelForNn,
     /// `o/s`
     Asymmetric,
     /// `o·(n − 1)/(m − 1)`, 0 where m = 1
     AlignCorners,
+    /// `start·(n − 1) + o·(end − start)·(n − 1)/(m − 1)`, or `(start + end)/2·(n − 1)` where m = 1: a crop.
+    TfCropAndResize {
+        /// `[start, end]` of each axis `[h, w]`, as shares of it.
+        roi: [[f32; 2]; 2],
+        /// What positions outside of the input get.
+        extrapolation: f32,
+    },
 }

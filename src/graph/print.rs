@@ -145,14 +145,23 @@ impl Display for Operation<'_> {
                     PoolKind::Average { count_include_pad: false } if pool.window.pad != Pads::default() => {
                         f.write_str(" without padding")
                     }
+                    PoolKind::Lp { p } => write!(f, " p {p}"),
                     _ => Ok(()),
                 }
             }
             Op::Reduce(_, axes) => write!(f, " axes {axes:?}"),
             Op::BatchNorm { eps } => write!(f, " eps {eps:?}"),
             Op::Unary(op) => unary_settings(f, op),
-            Op::Softmax { axis } | Op::Concat { axis } => write!(f, " axis {axis}"),
-            Op::Slice { start } => write!(f, " from {start:?}"),
+            Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Concat { axis } => write!(f, " axis {axis}"),
+            Op::Slice { start, step } => {
+                write!(f, " from {start:?}")?;
+                if step.iter().any(|s| *s != 1) { write!(f, " step {step:?}") } else { Ok(()) }
+            }
+            Op::GroupNorm { groups, eps } => write!(f, " groups {groups} eps {eps:?}"),
+            Op::LayerNorm { axes, eps } => write!(f, " axes {axes} eps {eps:?}"),
+            Op::Lrn { size, alpha, beta, k } => {
+                write!(f, " size {size} alpha {alpha:?} beta {beta:?} k {k:?}")
+            }
             Op::Pad { before, after, mode } => {
                 write!(f, " before {before:?} after {after:?}")?;
                 match mode {
@@ -173,10 +182,21 @@ impl Display for Operation<'_> {
                 };
                 let coordinates = match resize.coordinates {
                     Coordinates::HalfPixel => "half_pixel",
+                    Coordinates::HalfPixelSymmetric => "half_pixel_symmetric",
+                    Coordinates::PytorchHalfPixel => "pytorch_half_pixel",
+                    Coordinates::TfHalfPixelForNn => "tf_half_pixel_for_nn",
                     Coordinates::Asymmetric => "asymmetric",
                     Coordinates::AlignCorners => "align_corners",
+                    Coordinates::TfCropAndResize { .. } => "tf_crop_and_resize",
                 };
-                write!(f, " {mode} {coordinates} scale {:?}x{:?}", resize.scale[0], resize.scale[1])
+                write!(f, " {mode} {coordinates} scale {:?}x{:?}", resize.scale[0], resize.scale[1])?;
+                if let Coordinates::TfCropAndResize { roi, extrapolation } = resize.coordinates {
+                    write!(f, " roi {roi:?} outside {extrapolation}")?;
+                }
+                if resize.exclude_outside {
+                    f.write_str(" exclude_outside")?;
+                }
+                if resize.antialias { f.write_str(" antialias") } else { Ok(()) }
             }
             Op::PixelShuffle { factor } => write!(f, " {factor}"),
             Op::Transpose { perm } => write!(f, " {perm:?}"),
@@ -184,6 +204,7 @@ impl Display for Operation<'_> {
             | Op::Const(_)
             | Op::Param(_)
             | Op::Linear
+            | Op::MatMul
             | Op::Binary(_)
             | Op::Prelu
             | Op::Reshape => Ok(()),
@@ -203,6 +224,7 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Pool(pool) => match pool.kind {
             PoolKind::Max => "maxpool",
             PoolKind::Average { .. } => "avgpool",
+            PoolKind::Lp { .. } => "lppool",
         },
         Op::Reduce(ReduceKind::Sum, _) => "sum",
         Op::Reduce(ReduceKind::Mean, _) => "mean",
@@ -221,6 +243,11 @@ pub fn op_name(op: &Op) -> &'static str {
         },
         Op::Prelu => "prelu",
         Op::Softmax { .. } => "softmax",
+        Op::LogSoftmax { .. } => "log_softmax",
+        Op::GroupNorm { .. } => "group_norm",
+        Op::LayerNorm { .. } => "layer_norm",
+        Op::Lrn { .. } => "lrn",
+        Op::MatMul => "matmul",
         Op::Concat { .. } => "concat",
         Op::Slice { .. } => "slice",
         Op::Pad { .. } => "pad",
@@ -256,6 +283,7 @@ fn unary_name(op: &UnaryOp) -> &'static str {
         UnaryOp::Mish => "mish",
         UnaryOp::HardSigmoid { .. } => "hardsigmoid",
         UnaryOp::HardSwish => "hardswish",
+        UnaryOp::ThresholdedRelu { .. } => "thresholded_relu",
     }
 }
 
@@ -263,7 +291,9 @@ fn unary_settings(f: &mut Formatter<'_>, op: &UnaryOp) -> fmt::Result {
     match op {
         UnaryOp::Clamp { lo, hi } => write!(f, " {lo} {hi}"),
         UnaryOp::LeakyRelu { slope } => write!(f, " {slope}"),
-        UnaryOp::Elu { alpha } | UnaryOp::Celu { alpha } => write!(f, " {alpha}"),
+        UnaryOp::Elu { alpha } | UnaryOp::Celu { alpha } | UnaryOp::ThresholdedRelu { alpha } => {
+            write!(f, " {alpha}")
+        }
         UnaryOp::Selu { alpha, gamma } => write!(f, " {alpha} {gamma}"),
         UnaryOp::HardSigmoid { alpha, beta } => write!(f, " {alpha} {beta}"),
         UnaryOp::Neg

@@ -63,6 +63,15 @@ fn coordinate(coordinates: Coordinates, scale: f64, n: u64, m: u64, o: u64) -> f
         Coordinates::Asymmetric => of / scale,
         Coordinates::HalfPixel if exact => ((2.0 * of + 1.0) * nf - mf) / (2.0 * mf),
         Coordinates::HalfPixel => (of + 0.5) / scale - 0.5,
+        Coordinates::HalfPixelSymmetric => {
+            // The output's length that the factor asks for may not be whole: what it lacks goes to both ends.
+            let adjustment = mf / (scale * nf);
+            nf / 2.0 * (1.0 - adjustment) + (of + 0.5) / scale - 0.5
+        }
+        Coordinates::PytorchHalfPixel if m == 1 => 0.0,
+        Coordinates::PytorchHalfPixel => coordinate(Coordinates::HalfPixel, scale, n, m, o),
+        Coordinates::TfHalfPixelForNn => coordinate(Coordinates::HalfPixel, scale, n, m, o) + 0.5,
+        Coordinates::TfCropAndResize { .. } => 0.0,
     }
 }
 

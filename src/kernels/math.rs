@@ -101,6 +101,11 @@ pub(crate) fn unary(k: &mut KernelBuilder, op: UnaryOp, x: Vreg) -> Vreg {
             let gate = hard_sigmoid(k, x, 1.0 / 6.0, 0.5);
             k.binary(VecBinary::Mul, gate, x)
         }
+        UnaryOp::ThresholdedRelu { alpha } => {
+            let threshold = k.splat(alpha);
+            let above = k.cmp(Cmp::Lt, threshold, x);
+            k.binary(VecBinary::And, x, above)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn lower(task: &Pool, out: BufferId, low: &mut Lowering) -> Result<Ve
     let divisor = match task.kind {
         PoolKind::Max => None,
         PoolKind::Average { .. } => Some(Divisor::of(task, &out, low)?),
+        PoolKind::Lp { .. } => return Err(LowerError::Plan("a norm pool")),
     };
     let mut calls = Vec::new();
     for tiles in row_tiles(out.dims[3], out.kind, MOST_UNITS) {

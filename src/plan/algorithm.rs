@@ -112,6 +112,11 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
         | Op::Const(_)
         | Op::Param(_)
         | Op::BatchNorm { .. }
+        | Op::GroupNorm { .. }
+        | Op::LayerNorm { .. }
+        | Op::Lrn { .. }
+        | Op::LogSoftmax { .. }
+        | Op::MatMul
         | Op::Softmax { .. }
         | Op::Resize(_)
         | Op::PixelShuffle { .. }

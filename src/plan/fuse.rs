@@ -202,6 +202,7 @@ fn zero_of_zero(op: UnaryOp) -> bool {
         | UnaryOp::Tanh
         | UnaryOp::Softsign
         | UnaryOp::Mish
-        | UnaryOp::HardSwish => true,
+        | UnaryOp::HardSwish
+        | UnaryOp::ThresholdedRelu { .. } => true,
     }
 }

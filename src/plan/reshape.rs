@@ -69,7 +69,7 @@ impl Builder<'_> {
                 self.copy(value, x, 0, &dims, &x_strides);
                 Ok(())
             }
-            Op::Slice { start } => self.slice(value, node, start, kind),
+            Op::Slice { start, step } => self.slice(value, node, start, step, kind),
             Op::Pad { before, after, mode } => self.pad(value, node, before, after, *mode, kind),
             Op::Concat { axis } => self.concat(value, node, *axis, kind),
             Op::Resize(resize) => {
@@ -170,7 +170,14 @@ impl Builder<'_> {
         Ok(blocked)
     }
 
-    fn slice(&mut self, value: Value, node: &Node, start: &[u64], kind: LayoutKind) -> Result<(), PlanError> {
+    fn slice(
+        &mut self,
+        value: Value,
+        node: &Node,
+        start: &[u64],
+        step: &[i64],
+        kind: LayoutKind,
+    ) -> Result<(), PlanError> {
         let ty = self.graph.ty(node.args[0]).clone();
         if let ([.., y, x], LayoutKind::Blocked) = (start, kind) {
             let source = self.values.in_kind(node.args[0], kind)?;
@@ -179,6 +186,10 @@ impl Builder<'_> {
             let from = self.values.view(source);
             copy.x = source;
             copy.x_strides = from.strides.to_vec();
+            if let [.., dy, dx] = step {
+                copy.x_strides[2] *= dy;
+                copy.x_strides[3] *= dx;
+            }
             copy.x_offset = *y as i64 * from.strides[2] + *x as i64 * from.strides[3];
             self.push_own(value, out, TaskKind::Copy(copy), "rows and columns of blocks".to_owned());
             self.values.finish_own(value, &node.name);
@@ -187,6 +198,7 @@ impl Builder<'_> {
         let x = self.values.dense(node.args[0])?;
         let strides = dense_strides(&ty.dims);
         let offset = start.iter().zip(&strides).map(|(s, stride)| *s as i64 * stride).sum();
+        let strides: Vec<i64> = strides.iter().zip(step).map(|(stride, step)| stride * step).collect();
         self.copy(value, x, offset, &node.ty.dims, &strides);
         Ok(())
     }

@@ -71,7 +71,7 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node) -> Result<Halo, PlanError>
 fn pool_fill(kind: PoolKind) -> Fill {
     match kind {
         PoolKind::Max => Fill::NegInfinity,
-        PoolKind::Average { .. } => Fill::Zero,
+        PoolKind::Average { .. } | PoolKind::Lp { .. } => Fill::Zero,
     }
 }
 
@@ -107,6 +107,7 @@ impl Builder<'_> {
         let include = matches!(pool.kind, PoolKind::Average { count_include_pad: true });
         let (rows, cols) = match pool.kind {
             PoolKind::Max => (Vec::new(), Vec::new()),
+            PoolKind::Lp { .. } => return Err(PlanError::Bug("a norm pool is left in the optimised graph")),
             PoolKind::Average { .. } => {
                 (counted(&pool.window, 0, h, oh, include), counted(&pool.window, 1, w, ow, include))
             }

@@ -41,6 +41,13 @@ pub(super) fn unary(op: UnaryOp, x: f32) -> f32 {
         UnaryOp::Mish => v * libm::tanh(softplus(v)),
         UnaryOp::HardSigmoid { alpha, beta } => clamp(f64::from(alpha) * v + f64::from(beta), 0.0, 1.0),
         UnaryOp::HardSwish => v * clamp(v / 6.0 + 0.5, 0.0, 1.0),
+        UnaryOp::ThresholdedRelu { alpha } => {
+            if v > f64::from(alpha) {
+                v
+            } else {
+                0.0
+            }
+        }
     };
     result as f32
 }

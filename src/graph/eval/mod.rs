@@ -244,7 +244,7 @@ fn apply_op(node: &Node, args: &[TensorView<'_>], out: &mut [f32], dims: &[usize
         (Op::Prelu, &[x, slope]) => elementwise::prelu(x, slope, out),
         (Op::Softmax { axis }, &[x]) => reduce::softmax(*axis, x, out),
         (Op::Concat { axis }, parts) => movement::concat(*axis, parts, out, dims),
-        (Op::Slice { start }, &[x]) => movement::slice(start, x, out, dims),
+        (Op::Slice { start, step }, &[x]) => movement::slice(start, step, x, out, dims),
         (Op::Pad { before, after, mode }, &[x]) => movement::pad(before, after, *mode, x, out),
         (Op::Resize(op), &[x]) => movement::resize(op, x, out, dims),
         (Op::PixelShuffle { factor }, &[x]) => movement::pixel_shuffle(*factor, x, out),

@@ -20,8 +20,10 @@ pub(super) fn concat(axis: usize, parts: &[TensorView<'_>], out: &mut [f32], out
 }
 
 /// [`crate::graph::Op::Slice`]
-pub(super) fn slice(start: &[u64], x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
-    let axes = out_dims.iter().zip(start).map(|(&n, &s)| (0..n).map(|i| Some(s as usize + i)).collect());
+pub(super) fn slice(start: &[u64], step: &[i64], x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+    let axes = out_dims.iter().zip(start.iter().zip(step)).map(|(&n, (&start, &step))| {
+        (0..n as i64).map(|i| usize::try_from(start as i64 + i * step).ok()).collect()
+    });
     pick(&axes.collect::<Vec<_>>(), 0.0, x, out);
 }
 

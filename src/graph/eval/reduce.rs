@@ -46,6 +46,11 @@ pub(super) fn pool(pool: &Pool, x: TensorView<'_>, out: &mut [f32], out_dims: &[
                     row.inside.iter().flat_map(|&iy| col.inside.iter().map(move |&ix| x[iy * width + ix]));
                 *out = match pool.kind {
                     PoolKind::Max => elements.fold(f32::NEG_INFINITY, max),
+                    PoolKind::Lp { p } => {
+                        let p = f64::from(p);
+                        let sum: f64 = elements.map(|x| libm::pow(f64::from(x).abs(), p)).sum();
+                        libm::pow(sum, 1.0 / p) as f32
+                    }
                     PoolKind::Average { count_include_pad } => {
                         let count = match count_include_pad {
                             true => row.padded * col.padded,

@@ -146,9 +146,10 @@ fn along(
             let r = *factor as i64;
             Some(Interval { first: wanted.first.div_euclid(r), last: wanted.last.div_euclid(r) })
         }
-        Op::Slice { start } => {
-            let offset = last_two(start, axis);
-            Some(Interval { first: wanted.first + offset, last: wanted.last + offset })
+        Op::Slice { start, step } => {
+            let (offset, step) = (last_two(start, axis), last_step(step, axis));
+            let ends = [offset + wanted.first * step, offset + wanted.last * step];
+            Some(Interval { first: ends[0].min(ends[1]), last: ends[0].max(ends[1]) })
         }
         Op::Pad { before, mode, .. } => {
             let offset = last_two(before, axis);
@@ -175,6 +176,12 @@ fn along(
 pub(super) fn last_two(axes: &[u64], axis: usize) -> i64 {
     let at = (axes.len() + axis).checked_sub(2);
     at.and_then(|i| axes.get(i)).map_or(0, |&v| v as i64)
+}
+
+/// As [`last_two`] of the steps of a slice; 1 where the axis is missing.
+pub(super) fn last_step(steps: &[i64], axis: usize) -> i64 {
+    let at = (steps.len() + axis).checked_sub(2);
+    at.and_then(|i| steps.get(i)).copied().unwrap_or(1)
 }
 
 /// From the first tap of the first window to the last tap of the last, padding included.

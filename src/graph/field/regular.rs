@@ -1,7 +1,7 @@
 //! Size, stride and start, carried forward through the graph.
 
 use super::Extent;
-use super::pull::{is_global, is_swap, is_weight, last_two, sides};
+use super::pull::{is_global, is_swap, is_weight, last_step, last_two, sides};
 use crate::graph::{Graph, Node, Op, Value, Window};
 
 /// What a value sees of an input: along each axis regular, or `None` where it has to be pulled back.
@@ -94,7 +94,10 @@ fn along(node: &Node, axis: usize, from: Extent) -> Option<Extent> {
         Op::Conv(conv) => windowed(&conv.window, axis, from),
         Op::Filter(window, _) => windowed(window, axis, from),
         Op::Pool(pool) => windowed(&pool.window, axis, from),
-        Op::Slice { start } => Some(moved(from, last_two(start, axis))),
+        Op::Slice { start, step } => match last_step(step, axis) {
+            step @ 1.. => Some(strided(moved(from, last_two(start, axis)), step as u64)),
+            _ => None,
+        },
         Op::Pad { before, .. } => Some(moved(from, -last_two(before, axis))),
         Op::ConvTranspose(conv) if conv.window.stride[axis] == 1 => {
             let window = &conv.window;
@@ -119,6 +122,16 @@ fn moved(extent: Extent, by: i64) -> Extent {
         Extent::Regular { size, stride, start } => {
             let step = i64::try_from(stride).unwrap_or(i64::MAX);
             Extent::Regular { size, stride, start: start.saturating_add(by.saturating_mul(step)) }
+        }
+        other => other,
+    }
+}
+
+/// Stepping `by` times as far.
+fn strided(extent: Extent, by: u64) -> Extent {
+    match extent {
+        Extent::Regular { size, stride, start } => {
+            Extent::Regular { size, stride: stride.saturating_mul(by), start }
         }
         other => other,
     }

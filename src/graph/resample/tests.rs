@@ -2,7 +2,12 @@ use super::*;
 
 fn pairs(mode: ResizeMode, coordinates: Coordinates, n: u64, m: u64) -> Vec<Vec<(u64, f64)>> {
     let scale = m as f64 / n as f64;
-    let table = taps(&Resize { mode, coordinates, scale: [scale, scale] }, 1, n, m);
+    let table = taps(
+        &Resize { mode, coordinates, scale: [scale, scale], exclude_outside: false, antialias: false },
+        1,
+        n,
+        m,
+    );
     table.iter().map(|t| t.iter().map(|t| (t.index, t.weight)).collect()).collect()
 }
 
@@ -58,7 +63,13 @@ fn linear_with_aligned_corners_meets_both_ends() {
 #[test]
 fn a_factor_beside_the_quotient_of_the_sizes_is_used_as_given() {
     // ONNX: scale 0.6 of 2 elements gives floor(1.2) = 1, at (0 + 0.5)/0.6 − 0.5 = 1/3.
-    let resize = Resize { mode: ResizeMode::Linear, coordinates: Coordinates::HalfPixel, scale: [0.6, 0.6] };
+    let resize = Resize {
+        mode: ResizeMode::Linear,
+        coordinates: Coordinates::HalfPixel,
+        scale: [0.6, 0.6],
+        exclude_outside: false,
+        antialias: false,
+    };
     let table = taps(&resize, 0, 2, 1);
     assert!((table[0][1].weight - 1.0 / 3.0).abs() < 1e-12, "{table:?}");
 }

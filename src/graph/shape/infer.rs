@@ -141,7 +141,7 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             check_batches(args)?;
             ty(broadcast(&args[0].dims, &args[1].dims)?)
         }
-        Op::Softmax { axis } => {
+        Op::Softmax { axis } | Op::LogSoftmax { axis } => {
             count(args, 1, 1)?;
             if *axis >= args[0].dims.len() {
                 return Err(bad_axis(*axis, args[0]));
@@ -156,18 +156,68 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             let shapes: Vec<&[u64]> = args.iter().map(|t| t.dims.as_slice()).collect();
             ty(concat(&shapes, *axis)?)
         }
-        Op::Slice { start } => {
+        Op::Slice { start, step } => {
             count(args, 1, 1)?;
             let dims = &args[0].dims;
-            if start.len() != dims.len() || claimed.dims.len() != dims.len() {
+            let lens = &claimed.dims;
+            if [start.len(), step.len(), lens.len()].iter().any(|len| *len != dims.len()) {
                 return Err(wrong("a slice has another number of axes than its argument"));
             }
-            for ((&s, &len), &n) in start.iter().zip(&claimed.dims).zip(dims) {
-                if s.checked_add(len).is_none_or(|end| end > n) {
-                    return Err(wrong(format!("a slice of {len} from {s} does not lie within {n}")));
+            for ((&first, &step), (&len, &n)) in start.iter().zip(step).zip(lens.iter().zip(dims)) {
+                let last = i128::from(first) + (i128::from(len) - 1) * i128::from(step);
+                let inside = first < n && (0..i128::from(n)).contains(&last);
+                if step == 0 || !inside {
+                    return Err(wrong(format!(
+                        "a slice of {len} from {first} in steps of {step} does not lie within {n}"
+                    )));
                 }
             }
             ty(claimed.dims.clone())
+        }
+        Op::GroupNorm { groups, .. } => {
+            count(args, 1, 3)?;
+            let c = channels(args[0])?;
+            group("input", c, *groups)?;
+            for arg in &args[1..] {
+                if *plain::<1>(arg, "parameter")? != [c] {
+                    return Err(wrong(format!("a parameter is {arg}, the value has {c} channels")));
+                }
+            }
+            ty(args[0].dims.clone())
+        }
+        Op::LayerNorm { axes, .. } => {
+            count(args, 1, 3)?;
+            let dims = &args[0].dims;
+            let from = dims.len().checked_sub(*axes).filter(|_| *axes > 0);
+            let from = from.ok_or_else(|| bad_axis(*axes, args[0]))?;
+            for arg in &args[1..] {
+                if arg.batched || arg.dims != dims[from..] {
+                    return Err(wrong(format!("a parameter is {arg}, not of the last {axes} axes")));
+                }
+            }
+            ty(dims.clone())
+        }
+        Op::Lrn { size, .. } => {
+            count(args, 1, 1)?;
+            spatial(args[0])?;
+            if *size == 0 {
+                return Err(wrong("a window of no channels"));
+            }
+            ty(args[0].dims.clone())
+        }
+        Op::MatMul => {
+            count(args, 2, 2)?;
+            check_batches(args)?;
+            let (a, b) = (&args[0].dims, &args[1].dims);
+            let ([lead_a @ .., m, k], [lead_b @ .., k_b, n]) = (a.as_slice(), b.as_slice()) else {
+                return Err(wrong(format!("a matrix has two axes; these are {} and {}", args[0], args[1])));
+            };
+            if k != k_b {
+                return Err(wrong(format!("{} columns meet {} rows", k, k_b)));
+            }
+            let mut dims = broadcast(lead_a, lead_b)?;
+            dims.extend([*m, *n]);
+            ty(dims)
         }
         Op::Pad { before, after, mode } => {
             count(args, 1, 1)?;

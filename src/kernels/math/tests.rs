@@ -176,6 +176,8 @@ fn exact(op: UnaryOp, x: f64) -> f64 {
             keep(x, (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0))
         }
         UnaryOp::HardSwish => keep(x, x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+        UnaryOp::ThresholdedRelu { alpha } if x > f64::from(alpha) => x,
+        UnaryOp::ThresholdedRelu { .. } => 0.0,
     }
 }
 

@@ -12,6 +12,7 @@ fn coordinate(resize: &Resize, n: f64, m: f64, o: f64) -> f64 {
         Coordinates::Asymmetric => o * n / m,
         Coordinates::AlignCorners if m == 1.0 => 0.0,
         Coordinates::AlignCorners => o * (n - 1.0) / (m - 1.0),
+        other => unreachable!("{other:?} is not among the cases"),
     };
     if matches!(resize.mode, ResizeMode::Linear) { c.max(0.0) } else { c }
 }
@@ -40,7 +41,7 @@ fn sample(mode: ResizeMode, c: f64, line: &dyn Fn(i64) -> f64, n: i64) -> f64 {
 
 fn check(dims: [u64; 4], to: [u64; 2], mode: ResizeMode, coordinates: Coordinates, halos: (Halo, Halo)) {
     let scale = [to[0] as f64 / dims[2] as f64, to[1] as f64 / dims[3] as f64];
-    let resize = Resize { mode, coordinates, scale };
+    let resize = Resize { mode, coordinates, scale, exclude_outside: false, antialias: false };
     let mut bed = Bed::new();
     let x = bed.random(dims, LayoutKind::Planar, halos.0, false);
     let out = bed.buffer([dims[0], dims[1], to[0], to[1]], LayoutKind::Planar, halos.1);
@@ -92,7 +93,13 @@ fn infinite_elements_stay_infinite_at_the_edge() {
     let mut bed = Bed::new();
     let x = bed.dense([1, 1, 1, 2], &[f32::INFINITY, 1.0]);
     let out = bed.buffer([1, 1, 2, 4], LayoutKind::Planar, Halo::NONE);
-    let resize = Resize { mode: ResizeMode::Linear, coordinates: Coordinates::HalfPixel, scale: [2.0, 2.0] };
+    let resize = Resize {
+        mode: ResizeMode::Linear,
+        coordinates: Coordinates::HalfPixel,
+        scale: [2.0, 2.0],
+        exclude_outside: false,
+        antialias: false,
+    };
     bed.run(out, |_, _| true, |low| super::lower(&task::Resize { x, resize }, out, low));
     let row: Vec<f32> = (0..4).map(|i| bed.get(out, [0, 0, 1, i])).collect();
     assert_eq!(row, [f32::INFINITY, f32::INFINITY, f32::INFINITY, 1.0]);

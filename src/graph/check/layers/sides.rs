@@ -59,7 +59,13 @@ impl Checker<'_> {
         };
         let coordinates = if align { Coordinates::AlignCorners } else { coordinates };
         let op = match scale {
-            [Some(y), Some(x)] => Some(Op::Resize(Resize { mode, coordinates, scale: [y, x] })),
+            [Some(y), Some(x)] => Some(Op::Resize(Resize {
+                mode,
+                coordinates,
+                scale: [y, x],
+                exclude_outside: false,
+                antialias: false,
+            })),
             _ => None,
         };
         let shape = shape.with_chw([c, out[0], out[1]]);
@@ -177,6 +183,12 @@ impl Checker<'_> {
         let mut start = vec![0; shape.dims.len().saturating_sub(2)];
         start.extend([top, left]);
         let shape = shape.with_chw([c, out[0], out[1]]);
-        self.emit(Some(Op::Slice { start }), vec![at.x], Some(shape), "crop", at.span)
+        self.emit(
+            Some(Op::Slice { step: vec![1; start.len()], start }),
+            vec![at.x],
+            Some(shape),
+            "crop",
+            at.span,
+        )
     }
 }

@@ -13,7 +13,7 @@ fn parts_are_joined_along_an_axis() {
 fn a_slice_starts_where_it_says() {
     let x: (&[u64], &[f32]) = (&[2, 3, 4], &count(24));
     assert_eq!(
-        apply(Op::Slice { start: vec![1, 0, 1] }, &[x], &[1, 2, 3]),
+        apply(Op::Slice { start: vec![1, 0, 1], step: vec![1; 3] }, &[x], &[1, 2, 3]),
         [13.0, 14.0, 15.0, 17.0, 18.0, 19.0]
     );
 }
@@ -53,8 +53,13 @@ fn pixel_shuffle_takes_phases_from_channels() {
 #[test]
 fn rows_and_columns_are_resampled_by_their_own_factors() {
     let x: (&[u64], &[f32]) = (&[1, 2, 2], &[0.0, 10.0, 100.0, 110.0]);
-    let resize =
-        Resize { mode: ResizeMode::Linear, coordinates: Coordinates::AlignCorners, scale: [1.0, 1.5] };
+    let resize = Resize {
+        mode: ResizeMode::Linear,
+        coordinates: Coordinates::AlignCorners,
+        scale: [1.0, 1.5],
+        exclude_outside: false,
+        antialias: false,
+    };
     let found = apply(Op::Resize(resize), &[x], &[1, 2, 3]);
     assert_eq!(found, [0.0, 5.0, 10.0, 100.0, 105.0, 110.0]);
 }
