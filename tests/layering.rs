@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["kernels"],
     &["code"],
     &["runtime"],
-    &["pipeline"],
+    &["pipeline", "onnx"],
     &["model"],
     &["cli"],
 ];

@@ -26,7 +26,7 @@ fn resize(text: &str, scale: [f64; 2]) -> Resize {
         (Some("nearest"), Some("round_prefer_ceil")) => ResizeMode::Nearest(Nearest::RoundPreferCeil),
         other => panic!("{other:?}"),
     };
-    Resize { mode, coordinates, scale }
+    Resize { mode, coordinates, scale, exclude_outside: false, antialias: false }
 }
 
 fn graph(op: Resize, x: &Tensor, y: &Tensor) -> Graph {
