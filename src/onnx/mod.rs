@@ -8,4 +8,5 @@
 //! `.conv` and the direct run cannot differ, and there is one set of rules for shapes.
 
 pub mod draft;
+pub mod export;
 pub mod proto;
