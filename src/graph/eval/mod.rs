@@ -232,6 +232,7 @@ fn apply_op(node: &Node, args: &[TensorView<'_>], out: &mut [f32], dims: &[usize
         (Op::Reduce(kind, axes), &[x]) => reduce::reduce(*kind, axes, x, out, dims),
         (Op::Linear, &[x, w]) => reduce::linear(x, w, None, out),
         (Op::Linear, &[x, w, b]) => reduce::linear(x, w, Some(b), out),
+        (Op::MatMul, &[a, b]) => reduce::matmul(a, b, out, dims),
         (Op::BatchNorm { eps }, &[x, scale, shift, mean, variance]) => {
             elementwise::batch_norm(*eps, x, [scale, shift, mean, variance], out);
         }

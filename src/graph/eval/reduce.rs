@@ -1,4 +1,4 @@
-//! Pools, reductions, softmax and the linear layer.
+//! Pools, reductions, softmax, the linear layer and matrix products.
 
 use super::shape::{around, each_index, planes, strides};
 use crate::graph::{Pool, PoolKind, ReduceKind};
@@ -133,4 +133,37 @@ pub(super) fn linear(x: TensorView<'_>, w: TensorView<'_>, bias: Option<TensorVi
             *out = sum as f32;
         }
     }
+}
+
+/// [`crate::graph::Op::MatMul`]
+pub(super) fn matmul(a: TensorView<'_>, b: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+    let &[ref lead @ .., rows, cols] = out_dims else { return };
+    let inner = a.shape().last().copied().unwrap_or(1);
+    // Where each operand's matrices lie: an axis of length 1 is the same matrix again and again.
+    let matrices = |shape: &[usize]| {
+        let own = &shape[..shape.len().saturating_sub(2)];
+        let missing = lead.len().saturating_sub(own.len());
+        let strides: Vec<usize> =
+            own.iter().zip(strides(own)).map(|(&d, s)| if d == 1 { 0 } else { s }).collect();
+        move |index: &[usize]| index[missing..].iter().zip(&strides).map(|(i, s)| i * s).sum::<usize>()
+    };
+    let (of_a, of_b) = (matrices(a.shape()), matrices(b.shape()));
+    let mut out = out.chunks_exact_mut(rows * cols);
+    let mut sums = vec![0.0; cols];
+    each_index(lead, |index| {
+        let a = &a.data()[of_a(index) * rows * inner..][..rows * inner];
+        let b = &b.data()[of_b(index) * inner * cols..][..inner * cols];
+        let Some(out) = out.next() else { return };
+        for (a, out) in a.chunks_exact(inner).zip(out.chunks_exact_mut(cols)) {
+            sums.fill(0.0);
+            for (&a, b) in a.iter().zip(b.chunks_exact(cols)) {
+                for (sum, &b) in sums.iter_mut().zip(b) {
+                    *sum += f64::from(a) * f64::from(b);
+                }
+            }
+            for (out, &sum) in out.iter_mut().zip(&sums) {
+                *out = sum as f32;
+            }
+        }
+    });
 }

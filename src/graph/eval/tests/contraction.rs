@@ -183,3 +183,20 @@ fn linear_maps_the_last_axis() {
     );
     assert_eq!(found, [10.0, 23.0, 13.0, 32.0]);
 }
+
+#[test]
+fn matrix_products_repeat_over_the_axes_before() {
+    // Two matrices 1×3 (the axis of 1 in the middle is repeated) by three of 3×2.
+    let (a, b) = (count(6), count(18));
+    let found = apply(Op::MatMul, &[(&[2, 1, 1, 3], &a), (&[3, 3, 2], &b)], &[2, 3, 1, 2]);
+    let mut expected = Vec::new();
+    for i in 0..2 {
+        for j in 0..3 {
+            for n in 0..2 {
+                expected.push((0..3).map(|k| a[i * 3 + k] * b[j * 6 + k * 2 + n]).sum::<f32>());
+            }
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(apply(Op::MatMul, &[(&[2, 1], &[2.0, 3.0]), (&[1, 1], &[5.0])], &[2, 1]), [10.0, 15.0]);
+}
