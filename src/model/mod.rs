@@ -13,23 +13,26 @@
 //! # }
 //! ```
 
+mod compare;
 mod error;
 mod options;
 mod program;
 mod session;
 
+pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
 pub use options::{Math, Options};
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic, escape};
 use crate::graph::check::{self, Checked, Signature};
 use crate::io::safe_file;
 use crate::limits;
-use crate::runtime::params::tensors_of_shape;
+use crate::runtime::params::{Table, tensors_of_shape};
 use crate::source::Source;
 use crate::syntax::{self, ast};
 
@@ -40,6 +43,8 @@ pub struct Model {
     file: ast::File,
     /// Where weights and labels are looked for; `None` for a text that lies nowhere.
     folder: Option<PathBuf>,
+    /// Weights that came with the text, as an importer gives them.
+    weights: Option<Arc<Table>>,
 }
 
 impl Model {
@@ -71,7 +76,7 @@ impl Model {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(Error::Model(Report { source, diagnostics }));
         }
-        Ok(Model { source, file, folder })
+        Ok(Model { source, file, folder, weights: None })
     }
 
     /// The text.

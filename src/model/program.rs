@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Model, Options, Report};
 use crate::diag::{Code, Diagnostic};
-use crate::graph::{FileRef, Graph};
+use crate::graph::{FileRef, Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
@@ -113,40 +113,40 @@ impl Program {
                 return Err(Error::Unsupported { message });
             }
         }
-        let target = options.resolved_target();
-        let plan = timed(&mut stats.plan, || pipeline::plan(&pipeline::optimise(&graph), &target))?;
-        let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
-        drop(plan);
-        check_memory(&graph, &lowered, options)?;
-        let code =
-            timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
-        let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
+        let planned = timed(&mut stats.plan, || pipeline::optimise(&graph));
+        let loaded = machine_code(&planned, options, &mut stats)?;
         let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
-        stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
-        stats.kernels = lowered.kernels.len();
-        stats.steps = lowered.run.len();
-        stats.param_bytes = Params::size_bytes(&graph);
-        stats.packed_bytes = lowered.packed_bytes;
-        stats.arena_bytes = lowered.arena_bytes;
-        let port = |name: &str, value| {
-            let ty = graph.ty(value);
-            Port {
-                name: name.to_owned(),
-                batched: ty.batched,
-                dims: ty.dims.iter().map(|&d| d as usize).collect(),
-            }
-        };
+        let labels = labels(model, options, &graph)?;
         Ok(Program {
-            inputs: graph.inputs.iter().map(|i| port(&i.name, i.value)).collect(),
-            outputs: graph.outputs.iter().map(|o| port(&o.name, o.value)).collect(),
-            labels: labels(model, options, &graph)?,
+            inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
+            outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
+            labels,
             graph,
             warnings,
             seeded,
             stats,
             loaded,
             params: Arc::new(params),
+            packed,
+        })
+    }
+
+    /// A program for another graph over the same inputs and parameters, compiled as it is: no pass runs.
+    pub(super) fn with_graph(&self, graph: Graph, options: &Options) -> Result<Program, Error> {
+        let mut stats = Stats::default();
+        let loaded = machine_code(&graph, options, &mut stats)?;
+        let packed = timed(&mut stats.pack, || loaded.prepare(self.params.tensors()))?;
+        Ok(Program {
+            inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
+            outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
+            labels: None,
+            graph,
+            warnings: Vec::new(),
+            seeded: self.seeded,
+            stats,
+            loaded,
+            params: Arc::clone(&self.params),
             packed,
         })
     }
@@ -311,6 +311,37 @@ impl Program {
     }
 }
 
+fn ports<'a>(graph: &Graph, named: impl Iterator<Item = (&'a String, Value)>) -> Vec<Port> {
+    named
+        .map(|(name, value)| {
+            let ty = graph.ty(value);
+            Port {
+                name: name.clone(),
+                batched: ty.batched,
+                dims: ty.dims.iter().map(|&d| d as usize).collect(),
+            }
+        })
+        .collect()
+}
+
+/// A graph to code that can run.
+fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
+    let (target, backend) = (options.resolved_target(), options.resolved_backend());
+    let plan = timed(&mut stats.plan, || pipeline::plan(graph, &target))?;
+    let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
+    drop(plan);
+    check_memory(graph, &lowered, options)?;
+    let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, backend))?;
+    let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
+    stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
+    stats.kernels = lowered.kernels.len();
+    stats.steps = lowered.run.len();
+    stats.param_bytes = Params::size_bytes(graph);
+    stats.packed_bytes = lowered.packed_bytes;
+    stats.arena_bytes = lowered.arena_bytes;
+    Ok(loaded)
+}
+
 /// How many samples a call has.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -355,10 +386,13 @@ fn params(
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<(Params, bool), Error> {
     let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
-    let path = match (&options.weights, &graph.weights) {
-        (Some(path), _) => path.clone(),
-        (None, Some(file)) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
-        (None, None) => {
+    let path = match (&options.weights, &graph.weights, &model.weights) {
+        (Some(path), ..) => path.clone(),
+        (None, Some(file), _) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
+        (None, None, Some(table)) => {
+            return Ok((Params::from_table(table, graph).map_err(report)?, false));
+        }
+        (None, None, None) => {
             let params = Params::seeded(graph, options.seed).map_err(report)?;
             return Ok((params, !graph.params.is_empty()));
         }
