@@ -13,7 +13,7 @@ use super::sources;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
-use crate::model::{Comparison, Found, Model, Options, Program, Report};
+use crate::model::{Comparison, Found, Model, Options, Program, Report, Weights};
 use crate::source::Source;
 use crate::syntax;
 use crate::tensor::{Tensor, TensorView};
@@ -142,12 +142,34 @@ impl Opened {
         given: &[(String, u64)],
         console: &Console,
     ) -> Result<Graph, Failure> {
+        let sizes = self.sizes_with_defaults(given, console)?;
+        self.graph(&with_sizes(self.options(), &sizes), console)
+    }
+
+    /// The sizes given, and the defaults of the others, which is said.
+    pub(super) fn sizes_with_defaults(
+        &self,
+        given: &[(String, u64)],
+        console: &Console,
+    ) -> Result<Vec<(String, u64)>, Failure> {
         self.know_sizes(given)?;
         let mut bound = Bound::new(given);
         let mut notes = Vec::new();
         self.inputs.iter().for_each(|input| bind_defaults(input, &mut bound, &mut notes));
         notes.iter().for_each(|n| console.note(n));
-        self.graph(&with_sizes(self.options(), &bound.sizes()), console)
+        Ok(bound.sizes())
+    }
+
+    /// The weights for a graph; what could surprise about them is said.
+    pub(super) fn weights(
+        &self,
+        graph: &Graph,
+        options: &Options,
+        console: &Console,
+    ) -> Result<Weights, Failure> {
+        let weights = self.model.weights(graph, options)?;
+        self.warn(&weights.warnings, console);
+        Ok(weights)
     }
 
     /// Compiles; what could surprise about the weights is said.

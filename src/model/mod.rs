@@ -18,12 +18,14 @@ mod error;
 mod options;
 mod program;
 mod session;
+mod weights;
 
 pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
 pub use options::{Math, Options};
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
+pub use weights::Weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,6 +159,15 @@ impl Model {
                     .into(),
             }),
         }
+    }
+
+    /// The weights for a graph of this model: from the file given or named, from those that came with the
+    /// text, else seeded.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Model`].
+    pub fn weights(&self, graph: &crate::graph::Graph, options: &Options) -> Result<Weights, Error> {
+        weights::weights(self, options, graph)
     }
 
     /// Compiles a program for one size of its inputs, with its weights.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Error, Model, Options, Report};
-use crate::diag::{Code, Diagnostic};
-use crate::graph::{FileRef, Graph, Value};
+use super::weights::{beneath, weights};
+use super::{Error, Model, Options};
+use crate::diag::Diagnostic;
+use crate::graph::{Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
@@ -115,7 +116,9 @@ impl Program {
         }
         let planned = timed(&mut stats.plan, || pipeline::optimise(&graph));
         let loaded = machine_code(&planned, options, &mut stats)?;
-        let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
+        let weights = timed(&mut stats.weights, || weights(model, options, &graph))?;
+        warnings.extend(weights.warnings);
+        let (params, seeded) = (weights.params, weights.seeded);
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
         let labels = labels(model, options, &graph)?;
         Ok(Program {
@@ -376,52 +379,6 @@ fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(
     let largest = graph.nodes.iter().max_by_key(|n| n.ty.elements());
     let layer = largest.map_or(String::new(), |n| format!("`{}` with shape {}", n.name, n.ty));
     Err(Error::Memory { needed, limit, layer })
-}
-
-/// The weights: from the file given or named, else seeded.
-fn params(
-    model: &Model,
-    options: &Options,
-    graph: &Graph,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<(Params, bool), Error> {
-    let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
-    let path = match (&options.weights, &graph.weights, &model.weights) {
-        (Some(path), ..) => path.clone(),
-        (None, Some(file), _) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
-        (None, None, Some(table)) => {
-            return Ok((Params::from_table(table, graph).map_err(report)?, false));
-        }
-        (None, None, None) => {
-            let params = Params::seeded(graph, options.seed).map_err(report)?;
-            return Ok((params, !graph.params.is_empty()));
-        }
-    };
-    let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
-        (None, Some(file)) => at(model, file, e.into()),
-        _ => e.into(),
-    })?;
-    let (params, more) = Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
-    warnings.extend(more);
-    Ok((params, false))
-}
-
-/// An error about a weight file, said at the statement that names it.
-fn at(model: &Model, file: &FileRef, error: Error) -> Error {
-    let diagnostic = Diagnostic::error(Code::WeightFile, file.span, error.to_string());
-    Error::Model(Report { source: model.source.clone(), diagnostics: vec![diagnostic] })
-}
-
-/// Where a file lies that the text names.
-fn beneath(model: &Model, options: &Options, written: &str) -> Result<std::path::PathBuf, Error> {
-    let Some(folder) = &model.folder else {
-        return Err(Error::File {
-            path: written.into(),
-            message: format!("{written:?} is named by a text that lies in no folder"),
-        });
-    };
-    Ok(safe_file::beneath(folder, written, options.outside_weights)?)
 }
 
 /// The names of classes, one a line.

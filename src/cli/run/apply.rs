@@ -52,7 +52,7 @@ pub(super) fn once(
     drop(graph);
 
     let compiled = model.compile(&options, console)?;
-    say_seeded(&compiled, args, console);
+    say_seeded(compiled.seeded(), args.seed, console);
     console.status(compiled.describe());
     compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
@@ -114,11 +114,11 @@ pub(super) fn run(compiled: &Compiled, inputs: &Inputs) -> Result<Results, Failu
 }
 
 /// Says that the weights are random, since results then mean nothing.
-pub(super) fn say_seeded(compiled: &Compiled, args: &Args, console: &Console) {
-    if compiled.seeded() {
+pub(in crate::cli) fn say_seeded(seeded: bool, seed: u64, console: &Console) {
+    if seeded {
         console.note(format!(
             "the weights are random numbers of seed {}: the model names no weight file; --weights FILE gives one",
-            args.seed
+            seed
         ));
     }
 }

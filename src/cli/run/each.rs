@@ -180,7 +180,7 @@ impl Mapper<'_> {
                 let options = inputs.declare(self.model.inputs(), options);
                 let compiled = self.model.compile(&options, console)?;
                 if self.programs.is_empty() {
-                    apply::say_seeded(&compiled, self.args, console);
+                    apply::say_seeded(compiled.seeded(), self.args.seed, console);
                 }
                 console.status(compiled.describe());
                 if self.programs.len() >= PROGRAMS {

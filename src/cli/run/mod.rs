@@ -5,6 +5,8 @@ mod each;
 pub(in crate::cli) mod save;
 mod summary;
 
+pub(super) use apply::say_seeded;
+
 use std::path::PathBuf;
 
 use super::console::{Console, Format};
