@@ -35,7 +35,8 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
         }
         Op::Linear => {
             let rows = graph.ty(x).elements() / features.max(1);
-            if rows > 1 {
+            // Channels of a picture of one pixel are the last axis only up to two axes.
+            if rows > 1 || graph.ty(x).dims.len() > 2 {
                 return Some((Algorithm::MatMul, format!("{rows} rows of {features} features")));
             }
             let why = format!("{features} features into blocks of {LANES} outputs");

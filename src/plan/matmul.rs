@@ -82,7 +82,8 @@ impl Builder<'_> {
         let &[columns, inner] = self.graph.ty(node.args[1]).dims.as_slice() else {
             return Err(PlanError::Bug("a linear layer's weight is no matrix"));
         };
-        let vectors = tile_vectors(columns.div_ceil(LANES as u64), false);
+        let rows = node.ty.elements() / columns;
+        let vectors = tile_vectors(columns.div_ceil(LANES as u64), rows == 1);
         let pack = PackPanels {
             w: self.values.dense(node.args[1])?,
             transposed: false,
@@ -102,7 +103,7 @@ impl Builder<'_> {
             x: self.features(node.args[0])?,
             w: self.pack(node.args[1], pack, &node.name)?,
             bias,
-            rows: node.ty.elements() / columns,
+            rows,
             inner,
             columns,
             leads: Vec::new(),

@@ -90,8 +90,9 @@ impl<'g> Values<'g> {
         touched.push(task.out);
         for id in touched {
             let storage = &mut self.storages[self.places[id.0 as usize].0];
-            let first = storage.lifetime.map_or(now, |(first, _)| first);
-            storage.lifetime = Some((first.min(now), now));
+            // Tasks of both phases come interleaved: a later one may be due earlier.
+            let (first, last) = storage.lifetime.unwrap_or((now, now));
+            storage.lifetime = Some((first.min(now), last.max(now)));
         }
         match phase {
             Phase::Prepare => self.prepare.push(task),

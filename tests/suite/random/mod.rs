@@ -26,7 +26,7 @@ fn run(script: &[u64]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn graphs_agree_with_the_evaluator(script in prop::collection::vec(any::<u64>(), 1..6)) {
