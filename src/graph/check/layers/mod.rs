@@ -5,8 +5,11 @@ mod conv;
 mod dense;
 mod explain;
 mod norm;
+mod own_norm;
 mod pool;
+mod resize;
 mod sides;
+mod training;
 mod transposed;
 mod window;
 
@@ -46,21 +49,32 @@ impl<'a> Checker<'a> {
             Layer::Conv => self.conv(&at),
             Layer::Filter => self.filter(&at),
             Layer::ConvTranspose => self.conv_transpose(&at),
-            Layer::MaxPool | Layer::AvgPool => self.pool(&at),
+            Layer::MaxPool | Layer::AvgPool | Layer::LpPool => self.pool(&at),
             Layer::GlobalAvgPool | Layer::GlobalMaxPool => self.global_pool(&at),
+            Layer::GlobalLpPool => self.global_lppool(&at),
             Layer::Linear => self.linear(&at),
             Layer::Flatten => self.flatten(&at),
             Layer::BatchNorm => self.batchnorm(&at),
             Layer::Normalize => self.normalize(&at),
             Layer::Prelu => self.prelu(&at),
-            Layer::Softmax => self.softmax(&at),
+            Layer::InstanceNorm | Layer::GroupNorm => self.group_norm(&at),
+            Layer::LayerNorm => self.layer_norm(&at),
+            Layer::Lrn => self.lrn(&at),
+            Layer::Softmax | Layer::LogSoftmax => self.softmax(&at),
+            Layer::Resize => self.resize(&at),
             Layer::Upsample => self.upsample(&at),
             Layer::PixelShuffle => self.pixel_shuffle(&at),
             Layer::Pad => self.pad(&at),
             Layer::Crop => self.crop(&at),
-            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp => {
-                self.activation(def.layer, &settings, x, span)
-            }
+            Layer::Plain(_)
+            | Layer::LeakyRelu
+            | Layer::Elu
+            | Layer::Celu
+            | Layer::Gelu
+            | Layer::Clamp
+            | Layer::Selu
+            | Layer::HardSigmoid
+            | Layer::ThresholdedRelu => self.activation(def.layer, &settings, x, span),
         }
     }
 

@@ -72,7 +72,7 @@ impl Checker<'_> {
         self.emit(op, vec![at.x], Some(shape), "upsample", at.span)
     }
 
-    fn side_error(&mut self, at: &Use<'_>, error: ShapeError) -> Id {
+    pub(super) fn side_error(&mut self, at: &Use<'_>, error: ShapeError) -> Id {
         let diagnostic = self.shape_error(error.clone(), at.settings.span(error.about));
         let diagnostic = self.with_source(diagnostic, at.x);
         self.report(diagnostic);

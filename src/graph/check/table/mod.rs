@@ -5,12 +5,14 @@
 
 mod functions;
 mod layers;
+mod network_layers;
 mod reference;
 
 pub use reference::reference;
 
 pub(super) use functions::FUNCTIONS;
 pub(super) use layers::LAYERS;
+pub(super) use network_layers::SELU;
 
 use crate::graph::UnaryOp;
 
@@ -39,6 +41,8 @@ pub(super) enum Kind {
     Taps4,
     /// A number, or a list of one for each channel.
     Numbers,
+    /// `((y0, y1), (x0, x1))`, numbers.
+    Region,
     /// An axis, from 0, or from the last as −1.
     Axis,
     /// A string.
@@ -68,6 +72,7 @@ impl Kind {
             Kind::Taps2 => "a kernel `[[…], …]`".to_owned(),
             Kind::Taps4 => "a kernel of four axes, `[out, in/groups, kh, kw]`".to_owned(),
             Kind::Numbers => "a number or a list of one for each channel".to_owned(),
+            Kind::Region => "pairs of numbers `((y0, y1), (x0, x1))`".to_owned(),
             Kind::Axis => "an axis, counted from 0 or, from the last, −1".to_owned(),
             Kind::Text => "a string".to_owned(),
         }
@@ -137,6 +142,17 @@ pub(super) enum Layer {
     Celu,
     Gelu,
     Clamp,
+    LpPool,
+    GlobalLpPool,
+    InstanceNorm,
+    GroupNorm,
+    LayerNorm,
+    Lrn,
+    LogSoftmax,
+    Selu,
+    HardSigmoid,
+    ThresholdedRelu,
+    Resize,
 }
 
 /// A layer.
@@ -159,7 +175,15 @@ impl LayerDef {
     pub fn elementwise(&self) -> bool {
         matches!(
             self.layer,
-            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp
+            Layer::Plain(_)
+                | Layer::LeakyRelu
+                | Layer::Elu
+                | Layer::Celu
+                | Layer::Gelu
+                | Layer::Clamp
+                | Layer::Selu
+                | Layer::HardSigmoid
+                | Layer::ThresholdedRelu
         )
     }
 
@@ -167,7 +191,14 @@ impl LayerDef {
     pub fn weighted(&self) -> bool {
         matches!(
             self.layer,
-            Layer::Conv | Layer::ConvTranspose | Layer::Linear | Layer::BatchNorm | Layer::Prelu
+            Layer::Conv
+                | Layer::ConvTranspose
+                | Layer::Linear
+                | Layer::BatchNorm
+                | Layer::InstanceNorm
+                | Layer::GroupNorm
+                | Layer::LayerNorm
+                | Layer::Prelu
         )
     }
 }
@@ -258,6 +289,13 @@ pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("scale", "factor"),
     ("dim", "axis"),
     ("epsilon", "eps"),
+    ("num_groups", "groups"),
+    ("norm_type", "p"),
+    ("coordinate_transformation_mode", "coordinates"),
+    ("nearest_mode", "nearest"),
+    ("cubic_coeff_a", "cubic_a"),
+    ("extrapolation_value", "extrapolation"),
+    ("training_mode", "training"),
     ("taps", "weight"),
     ("weights", "weight"),
     ("min_val", "min"),
