@@ -4,8 +4,12 @@ mod activation;
 mod conv;
 mod dense;
 mod explain;
+mod matrix;
+mod movement;
 mod norm;
 mod pool;
+mod reduce;
+mod shuffle;
 mod sides;
 mod transposed;
 mod window;
@@ -58,6 +62,12 @@ impl<'a> Checker<'a> {
             Layer::PixelShuffle => self.pixel_shuffle(&at),
             Layer::Pad => self.pad(&at),
             Layer::Crop => self.crop(&at),
+            Layer::Reshape => self.reshape(&at),
+            Layer::Permute => self.permute(&at),
+            Layer::Slice => self.slice(&at),
+            Layer::Reduce(what) => self.reduce(&at, what),
+            Layer::DepthToSpace => self.depth_to_space(&at),
+            Layer::SpaceToDepth => self.space_to_depth(&at),
             Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp => {
                 self.activation(def.layer, &settings, x, span)
             }

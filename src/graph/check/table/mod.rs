@@ -5,6 +5,7 @@
 
 mod functions;
 mod layers;
+mod movement;
 mod reference;
 
 pub use reference::reference;
@@ -41,6 +42,10 @@ pub(super) enum Kind {
     Numbers,
     /// An axis, from 0, or from the last as −1.
     Axis,
+    /// A whole number, which may be negative.
+    Int,
+    /// A list of whole numbers, which may be negative.
+    Ints,
     /// A string.
     Text,
 }
@@ -69,6 +74,8 @@ impl Kind {
             Kind::Taps4 => "a kernel of four axes, `[out, in/groups, kh, kw]`".to_owned(),
             Kind::Numbers => "a number or a list of one for each channel".to_owned(),
             Kind::Axis => "an axis, counted from 0 or, from the last, −1".to_owned(),
+            Kind::Int => "a whole number".to_owned(),
+            Kind::Ints => "a list of whole numbers".to_owned(),
             Kind::Text => "a string".to_owned(),
         }
     }
@@ -130,6 +137,12 @@ pub(super) enum Layer {
     PixelShuffle,
     Pad,
     Crop,
+    Reshape,
+    Permute,
+    Slice,
+    Reduce(Reduction),
+    DepthToSpace,
+    SpaceToDepth,
     /// An activation without settings.
     Plain(UnaryOp),
     LeakyRelu,
@@ -137,6 +150,15 @@ pub(super) enum Layer {
     Celu,
     Gelu,
     Clamp,
+}
+
+/// What `reduce_…` computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
 }
 
 /// A layer.
@@ -179,10 +201,12 @@ pub(super) enum Function {
     Abs,
     Exp,
     Log,
+    Erf,
     Pow,
     Min,
     Max,
     Concat,
+    MatMul,
     Gaussian,
     Box,
     SobelX,
@@ -257,6 +281,19 @@ pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("upscale_factor", "factor"),
     ("scale", "factor"),
     ("dim", "axis"),
+    ("dim", "axes"),
+    ("axis", "axes"),
+    ("dims", "axes"),
+    ("perm", "axes"),
+    ("keepdim", "keepdims"),
+    ("starts", "start"),
+    ("ends", "end"),
+    ("stop", "end"),
+    ("steps", "step"),
+    ("stride", "step"),
+    ("blocksize", "factor"),
+    ("block_size", "factor"),
+    ("mode", "order"),
     ("epsilon", "eps"),
     ("taps", "weight"),
     ("weights", "weight"),
