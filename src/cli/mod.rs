@@ -4,10 +4,12 @@
 
 mod console;
 mod failure;
+mod inputs;
 mod memory;
 mod models;
 mod report;
 mod sources;
+mod table;
 mod values;
 
 use std::process::ExitCode;
@@ -51,6 +53,8 @@ commands! {
     Run = run, "Compiles a model and applies it to pictures or arrays";
     Check = check, "Finds every error in models";
     Explain = explain, "Shows each layer's shape, formula, cost and receptive field";
+    Compare = compare, "Holds compiled code to the evaluator or to recorded outputs, layer by layer";
+    Export = export, "Writes a model as an ONNX file";
     Emit = emit, "Prints what a stage of the compiler makes of a model";
     Fmt = fmt, "Formats models";
 }
@@ -68,7 +72,9 @@ Examples:
   convc run edges.conv photo.jpg -o edges.png     apply a model to a picture
   convc check edges.conv                          list every error in it
   convc explain resnet18.conv                     see what each layer does and costs
+  convc compare lenet.conv                        hold compiled code to the evaluator
   convc emit --stage asm edges.conv               read its machine code
+  convc export lenet.conv -o lenet.onnx          for other runtimes and viewers
   convc fmt edges.conv                            format it in place
 
 Exit codes: 0 all is well, 1 the model or the data is wrong, 2 the command line is wrong, 3 convc is wrong.

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::console::{Console, shown};
 use super::failure::Failure;
+use super::inputs::{Axis, Bound, Declared, bind_defaults};
 use super::report::{bytes, plural, seconds};
-use super::run::bind::{self, Axis, Bound, Declared};
 use super::run::save::folder_of;
 use super::sources;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
-use crate::model::{Model, Options, Program, Report};
+use crate::model::{Comparison, Found, Model, Options, Program, Report, Weights};
 use crate::source::Source;
 use crate::syntax;
 use crate::tensor::{Tensor, TensorView};
@@ -142,12 +142,34 @@ impl Opened {
         given: &[(String, u64)],
         console: &Console,
     ) -> Result<Graph, Failure> {
+        let sizes = self.sizes_with_defaults(given, console)?;
+        self.graph(&with_sizes(self.options(), &sizes), console)
+    }
+
+    /// The sizes given, and the defaults of the others, which is said.
+    pub(super) fn sizes_with_defaults(
+        &self,
+        given: &[(String, u64)],
+        console: &Console,
+    ) -> Result<Vec<(String, u64)>, Failure> {
         self.know_sizes(given)?;
         let mut bound = Bound::new(given);
         let mut notes = Vec::new();
-        self.inputs.iter().for_each(|input| bind::bind_defaults(input, &mut bound, &mut notes));
+        self.inputs.iter().for_each(|input| bind_defaults(input, &mut bound, &mut notes));
         notes.iter().for_each(|n| console.note(n));
-        self.graph(&with_sizes(self.options(), &bound.sizes()), console)
+        Ok(bound.sizes())
+    }
+
+    /// The weights for a graph; what could surprise about them is said.
+    pub(super) fn weights(
+        &self,
+        graph: &Graph,
+        options: &Options,
+        console: &Console,
+    ) -> Result<Weights, Failure> {
+        let weights = self.model.weights(graph, options)?;
+        self.warn(&weights.warnings, console);
+        Ok(weights)
     }
 
     /// Compiles; what could surprise about the weights is said.
@@ -267,6 +289,25 @@ impl Compiled {
             plural(stats.kernels, "kernel"),
             bytes(stats.code_bytes),
         )
+    }
+
+    /// Every value that the program keeps beside the evaluator's.
+    pub(super) fn compare(
+        &self,
+        options: &Options,
+        inputs: &[TensorView<'_>],
+    ) -> Result<Comparison, Failure> {
+        Ok(crate::model::compare(&self.program, options, inputs)?)
+    }
+
+    /// The values of these names.
+    pub(super) fn values(
+        &self,
+        names: &[&str],
+        options: &Options,
+        inputs: &[TensorView<'_>],
+    ) -> Result<Vec<Found>, Failure> {
+        Ok(crate::model::values(&self.program, names, options, inputs)?)
     }
 
     /// Runs on inputs in the model's order.

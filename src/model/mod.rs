@@ -13,23 +13,28 @@
 //! # }
 //! ```
 
+mod compare;
 mod error;
 mod options;
 mod program;
 mod session;
+mod weights;
 
+pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
 pub use options::{Math, Options};
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
+pub use weights::Weights;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic, escape};
 use crate::graph::check::{self, Checked, Signature};
 use crate::io::safe_file;
 use crate::limits;
-use crate::runtime::params::tensors_of_shape;
+use crate::runtime::params::{Table, tensors_of_shape};
 use crate::source::Source;
 use crate::syntax::{self, ast};
 
@@ -40,6 +45,8 @@ pub struct Model {
     file: ast::File,
     /// Where weights and labels are looked for; `None` for a text that lies nowhere.
     folder: Option<PathBuf>,
+    /// Weights that came with the text, as an importer gives them.
+    weights: Option<Arc<Table>>,
 }
 
 impl Model {
@@ -71,7 +78,7 @@ impl Model {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(Error::Model(Report { source, diagnostics }));
         }
-        Ok(Model { source, file, folder })
+        Ok(Model { source, file, folder, weights: None })
     }
 
     /// The text.
@@ -152,6 +159,15 @@ impl Model {
                     .into(),
             }),
         }
+    }
+
+    /// The weights for a graph of this model: from the file given or named, from those that came with the
+    /// text, else seeded.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Model`].
+    pub fn weights(&self, graph: &crate::graph::Graph, options: &Options) -> Result<Weights, Error> {
+        weights::weights(self, options, graph)
     }
 
     /// Compiles a program for one size of its inputs, with its weights.

@@ -134,7 +134,7 @@ impl Options {
             model: self.model.clone(),
             sizes: self.sizes.clone(),
             inputs,
-            weights_given: self.weights.is_some(),
+            weights_given: self.weights.is_some() || model.weights.is_some(),
         }
     }
 }

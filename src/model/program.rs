@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Error, Model, Options, Report};
-use crate::diag::{Code, Diagnostic};
-use crate::graph::{FileRef, Graph};
+use super::weights::{beneath, weights};
+use super::{Error, Model, Options};
+use crate::diag::Diagnostic;
+use crate::graph::{Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
@@ -113,40 +114,42 @@ impl Program {
                 return Err(Error::Unsupported { message });
             }
         }
-        let target = options.resolved_target();
-        let plan = timed(&mut stats.plan, || pipeline::plan(&pipeline::optimise(&graph), &target))?;
-        let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
-        drop(plan);
-        check_memory(&graph, &lowered, options)?;
-        let code =
-            timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, options.resolved_backend()))?;
-        let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
-        let (params, seeded) = timed(&mut stats.weights, || params(model, options, &graph, &mut warnings))?;
+        let planned = timed(&mut stats.plan, || pipeline::optimise(&graph));
+        let loaded = machine_code(&planned, options, &mut stats)?;
+        let weights = timed(&mut stats.weights, || weights(model, options, &graph))?;
+        warnings.extend(weights.warnings);
+        let (params, seeded) = (weights.params, weights.seeded);
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
-        stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
-        stats.kernels = lowered.kernels.len();
-        stats.steps = lowered.run.len();
-        stats.param_bytes = Params::size_bytes(&graph);
-        stats.packed_bytes = lowered.packed_bytes;
-        stats.arena_bytes = lowered.arena_bytes;
-        let port = |name: &str, value| {
-            let ty = graph.ty(value);
-            Port {
-                name: name.to_owned(),
-                batched: ty.batched,
-                dims: ty.dims.iter().map(|&d| d as usize).collect(),
-            }
-        };
+        let labels = labels(model, options, &graph)?;
         Ok(Program {
-            inputs: graph.inputs.iter().map(|i| port(&i.name, i.value)).collect(),
-            outputs: graph.outputs.iter().map(|o| port(&o.name, o.value)).collect(),
-            labels: labels(model, options, &graph)?,
+            inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
+            outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
+            labels,
             graph,
             warnings,
             seeded,
             stats,
             loaded,
             params: Arc::new(params),
+            packed,
+        })
+    }
+
+    /// A program for another graph over the same inputs and parameters, compiled as it is: no pass runs.
+    pub(super) fn with_graph(&self, graph: Graph, options: &Options) -> Result<Program, Error> {
+        let mut stats = Stats::default();
+        let loaded = machine_code(&graph, options, &mut stats)?;
+        let packed = timed(&mut stats.pack, || loaded.prepare(self.params.tensors()))?;
+        Ok(Program {
+            inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
+            outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
+            labels: None,
+            graph,
+            warnings: Vec::new(),
+            seeded: self.seeded,
+            stats,
+            loaded,
+            params: Arc::clone(&self.params),
             packed,
         })
     }
@@ -311,6 +314,37 @@ impl Program {
     }
 }
 
+fn ports<'a>(graph: &Graph, named: impl Iterator<Item = (&'a String, Value)>) -> Vec<Port> {
+    named
+        .map(|(name, value)| {
+            let ty = graph.ty(value);
+            Port {
+                name: name.clone(),
+                batched: ty.batched,
+                dims: ty.dims.iter().map(|&d| d as usize).collect(),
+            }
+        })
+        .collect()
+}
+
+/// A graph to code that can run.
+fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
+    let (target, backend) = (options.resolved_target(), options.resolved_backend());
+    let plan = timed(&mut stats.plan, || pipeline::plan(graph, &target))?;
+    let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
+    drop(plan);
+    check_memory(graph, &lowered, options)?;
+    let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, backend))?;
+    let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
+    stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
+    stats.kernels = lowered.kernels.len();
+    stats.steps = lowered.run.len();
+    stats.param_bytes = Params::size_bytes(graph);
+    stats.packed_bytes = lowered.packed_bytes;
+    stats.arena_bytes = lowered.arena_bytes;
+    Ok(loaded)
+}
+
 /// How many samples a call has.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -345,49 +379,6 @@ fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(
     let largest = graph.nodes.iter().max_by_key(|n| n.ty.elements());
     let layer = largest.map_or(String::new(), |n| format!("`{}` with shape {}", n.name, n.ty));
     Err(Error::Memory { needed, limit, layer })
-}
-
-/// The weights: from the file given or named, else seeded.
-fn params(
-    model: &Model,
-    options: &Options,
-    graph: &Graph,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<(Params, bool), Error> {
-    let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
-    let path = match (&options.weights, &graph.weights) {
-        (Some(path), _) => path.clone(),
-        (None, Some(file)) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
-        (None, None) => {
-            let params = Params::seeded(graph, options.seed).map_err(report)?;
-            return Ok((params, !graph.params.is_empty()));
-        }
-    };
-    let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
-        (None, Some(file)) => at(model, file, e.into()),
-        _ => e.into(),
-    })?;
-    let (params, more) = Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
-    warnings.extend(more);
-    Ok((params, false))
-}
-
-/// An error about a weight file, said at the statement that names it.
-fn at(model: &Model, file: &FileRef, error: Error) -> Error {
-    let diagnostic = Diagnostic::error(Code::WeightFile, file.span, error.to_string());
-    Error::Model(Report { source: model.source.clone(), diagnostics: vec![diagnostic] })
-}
-
-/// Where a file lies that the text names.
-fn beneath(model: &Model, options: &Options, written: &str) -> Result<std::path::PathBuf, Error> {
-    let Some(folder) = &model.folder else {
-        return Err(Error::File {
-            path: written.into(),
-            message: format!("{written:?} is named by a text that lies in no folder"),
-        });
-    };
-    Ok(safe_file::beneath(folder, written, options.outside_weights)?)
 }
 
 /// The names of classes, one a line.

@@ -2,8 +2,10 @@
 
 mod load;
 mod seed;
+mod table;
 
 pub use load::tensors_of_shape;
+pub use table::Table;
 
 use crate::graph::Graph;
 use crate::tensor::Tensor;

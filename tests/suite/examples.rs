@@ -18,7 +18,7 @@ fn examples() -> Vec<PathBuf> {
         }
     }
     paths.sort();
-    assert!(paths.len() >= 11, "{paths:?}");
+    assert!(paths.len() >= 14, "{paths:?}");
     paths
 }
 
@@ -31,7 +31,7 @@ fn noise(dims: &[usize], mut state: u32) -> Tensor {
     Tensor::new(dims, numbers.take(dims.iter().product()).collect()).expect("the lengths agree")
 }
 
-/// Inputs of an example, open sizes taken as small numbers.
+/// Inputs of an example, open sizes at their defaults or taken as small numbers.
 fn inputs(model: &Model) -> Vec<Tensor> {
     let signature = model.signature(None);
     let sizes = ["H", "W"];
@@ -39,6 +39,7 @@ fn inputs(model: &Model) -> Vec<Tensor> {
         dims.iter()
             .map(|dim| match dim {
                 DimSignature::Fixed(n) => *n as usize,
+                DimSignature::Open { default: Some(n), .. } => *n as usize,
                 DimSignature::Open { name, .. } => 29 + 8 * sizes.iter().position(|s| s == name).unwrap_or(0),
                 DimSignature::Derived => panic!("an example with a derived size"),
             })

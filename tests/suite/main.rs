@@ -10,6 +10,7 @@ mod library;
 mod nets;
 mod pipelines;
 mod planning;
+mod random;
 mod recorded;
 mod resampling;
 mod stages;

@@ -3,7 +3,6 @@
 mod cost;
 mod formula;
 mod seen;
-mod table;
 
 use std::path::PathBuf;
 
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use super::console::{Console, Format, escaped};
 use super::failure::{Failure, Outcome};
 use super::models::Opened;
+use super::table::{Row, lay_out};
 use super::report::{bytes, grouped, short};
 use super::values::{self, Sizes};
 use crate::graph::field::{self, Field};
@@ -20,7 +20,6 @@ use crate::pipeline;
 use crate::target::Target;
 use cost::Cost;
 use seen::Seen;
-use table::{Row, lay_out};
 
 const EXAMPLES: &str = "\
 Examples:

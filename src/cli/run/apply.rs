@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Args;
-use super::assign::{self, Inputs, Origin, Reading};
-use super::bind::{Bound, Conversion};
 use super::save::{self, Destination, Kind};
 use super::summary::{Classes, Summary};
 use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::inputs::{self, Bound, Declared, Inputs, Origin, Ready};
 use crate::cli::models::{Compiled, Opened};
 use crate::cli::report::{bytes, seconds, shape};
 use crate::cli::values::Named;
@@ -28,11 +27,16 @@ pub(super) struct Results {
 }
 
 /// Reads the inputs, compiles for their sizes, runs once and writes the outputs.
-pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result<Outcome, Failure> {
+pub(super) fn once(
+    args: &Args,
+    model: &Opened,
+    given: &[Named],
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
     args.output.iter().try_for_each(|out| Kind::of(&out.file).map(drop))?;
     let memory = args.memory();
     let mut bound = Bound::new(args.sizes());
-    let inputs = read(args, model, &args.inputs, &mut bound, memory, console)?;
+    let inputs = inputs::read(model, given, &mut bound, args.conversion(memory), args.seed, console)?;
     for note in inputs.ready.iter().flat_map(|r| &r.notes) {
         console.note(note);
     }
@@ -48,7 +52,7 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
     drop(graph);
 
     let compiled = model.compile(&options, console)?;
-    say_seeded(&compiled, args, console);
+    say_seeded(compiled.seeded(), args.seed, console);
     console.status(compiled.describe());
     compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
@@ -76,24 +80,6 @@ pub(super) fn once(args: &Args, model: &Opened, console: &mut Console) -> Result
         }
     }
     Ok(Outcome::Fine)
-}
-
-/// Reads the inputs and binds the sizes that are open.
-pub(super) fn read(
-    args: &Args,
-    model: &Opened,
-    given: &[Named],
-    bound: &mut Bound,
-    memory: u64,
-    console: &Console,
-) -> Result<Inputs, Failure> {
-    let reading = Reading {
-        folder: model.folder(),
-        conversion: Conversion { fit: args.fit.map(Into::into), memory },
-        seed: args.seed,
-        dims: &|input, sizes| model.input_dims(input, sizes, console),
-    };
-    assign::read(model.inputs(), given, bound, &reading)
 }
 
 /// The files that no output may be written over.
@@ -128,11 +114,11 @@ pub(super) fn run(compiled: &Compiled, inputs: &Inputs) -> Result<Results, Failu
 }
 
 /// Says that the weights are random, since results then mean nothing.
-pub(super) fn say_seeded(compiled: &Compiled, args: &Args, console: &Console) {
-    if compiled.seeded() {
+pub(in crate::cli) fn say_seeded(seeded: bool, seed: u64, console: &Console) {
+    if seeded {
         console.note(format!(
             "the weights are random numbers of seed {}: the model names no weight file; --weights FILE gives one",
-            args.seed
+            seed
         ));
     }
 }
@@ -210,7 +196,7 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
 }
 
 fn inputs_as_json(model: &Opened, inputs: &Inputs) -> Vec<Value> {
-    let one = |((declared, ready), origin): ((&super::bind::Declared, &super::bind::Ready), &Origin)| {
+    let one = |((declared, ready), origin): ((&Declared, &Ready), &Origin)| {
         let (from, file) = match origin {
             Origin::File(path) => ("file", Some(shown(path))),
             Origin::Default(path) => ("default", Some(shown(path))),

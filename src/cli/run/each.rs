@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use super::Args;
 use super::apply::{self, Results};
-use super::assign::Inputs;
-use super::bind::Bound;
 use super::save::{Destination, Kind};
 use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::inputs::{self, Bound, Inputs};
 use crate::cli::models::{Compiled, Opened};
 use crate::cli::report::plural;
 use crate::cli::values::Named;
@@ -139,7 +138,7 @@ impl Mapper<'_> {
         let (args, model, out) = (self.args, self.model, self.out);
         let mut bound = Bound::new(args.sizes());
         let given = [Named { name: None, file: file.to_path_buf() }];
-        let inputs = apply::read(args, model, &given, &mut bound, self.memory, console)?;
+        let inputs = inputs::read(model, &given, &mut bound, args.conversion(self.memory), args.seed, console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
         let left = self.memory.saturating_sub(inputs.bytes());
         let compiled = self.program(&bound.sizes(), &inputs, console)?;
@@ -181,7 +180,7 @@ impl Mapper<'_> {
                 let options = inputs.declare(self.model.inputs(), options);
                 let compiled = self.model.compile(&options, console)?;
                 if self.programs.is_empty() {
-                    apply::say_seeded(&compiled, self.args, console);
+                    apply::say_seeded(compiled.seeded(), self.args.seed, console);
                 }
                 console.status(compiled.describe());
                 if self.programs.len() >= PROGRAMS {

@@ -1,17 +1,17 @@
 //! `convc run`: a model applied to pictures and arrays.
 
 mod apply;
-mod assign;
-pub(in crate::cli) mod bind;
 mod each;
-mod load;
 pub(in crate::cli) mod save;
 mod summary;
+
+pub(super) use apply::say_seeded;
 
 use std::path::PathBuf;
 
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
+use super::inputs::Conversion;
 use super::memory;
 use super::models::{Opened, with_sizes};
 use super::values::{self, BackendName, MathName, Named, Sizes};
@@ -132,6 +132,11 @@ impl Args {
         self.memory.unwrap_or_else(memory::default_limit)
     }
 
+    /// How pictures may be converted, with so much memory left.
+    fn conversion(&self, memory: u64) -> Conversion {
+        Conversion { fit: self.fit.map(Into::into), memory }
+    }
+
     /// How a program is made for some sizes with so much memory left.
     fn options(&self, model: &Opened, sizes: &[(String, u64)], memory: u64) -> Options {
         let mut options = with_sizes(model.options(), sizes)
@@ -154,7 +159,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     model.know_sizes(args.sizes())?;
     let folder = args.inputs.iter().find(|i| i.file.is_dir());
     match (args.each.as_slice(), folder) {
-        ([], None) => apply::once(args, &model, console),
+        ([], None) => apply::once(args, &model, &args.inputs, console),
         ([], Some(folder)) if args.inputs.len() == 1 && folder.name.is_none() => {
             each::map(args, &model, std::slice::from_ref(&folder.file), console)
         }

@@ -184,7 +184,10 @@ impl<'g> Writer<'g> {
         self.make("Reshape", vec![inner, shape], value, node);
     }
 
-    pub(super) fn finish(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
+    /// The nodes, and the initialisers that one of them reads or an output is.
+    pub(super) fn finish(mut self) -> (Vec<NodeProto>, Vec<TensorProto>) {
+        let read: BTreeSet<&String> = self.nodes.iter().flat_map(|n| &n.input).collect();
+        self.initializers.retain(|t| t.name.as_ref().is_some_and(|name| read.contains(name)));
         (self.nodes, self.initializers)
     }
 }

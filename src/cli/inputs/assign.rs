@@ -13,7 +13,7 @@ use crate::model::Options;
 
 /// What an input is read from.
 #[derive(Debug)]
-pub(super) enum Origin {
+pub(in crate::cli) enum Origin {
     File(PathBuf),
     /// The file that the model names, beneath its folder.
     Default(PathBuf),
@@ -22,25 +22,25 @@ pub(super) enum Origin {
 
 /// Inputs in the model's order, ready to run.
 #[derive(Debug)]
-pub(super) struct Inputs {
-    pub(super) ready: Vec<Ready>,
-    pub(super) origins: Vec<Origin>,
+pub(in crate::cli) struct Inputs {
+    pub(in crate::cli) ready: Vec<Ready>,
+    pub(in crate::cli) origins: Vec<Origin>,
 }
 
 impl Inputs {
     /// Bytes that they take.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::cli) fn bytes(&self) -> u64 {
         self.ready.iter().map(|r| 4 * r.tensor.data().len() as u64).sum()
     }
 
     /// How many samples the batch has.
-    pub(super) fn samples(&self, declared: &[Declared]) -> u64 {
+    pub(in crate::cli) fn samples(&self, declared: &[Declared]) -> u64 {
         let batched = declared.iter().zip(&self.ready).find(|(d, _)| d.batched);
         batched.and_then(|(_, r)| r.tensor.shape().first()).map_or(1, |&n| n as u64)
     }
 
     /// Tells the checker their axes.
-    pub(super) fn declare(&self, declared: &[Declared], options: Options) -> Options {
+    pub(in crate::cli) fn declare(&self, declared: &[Declared], options: Options) -> Options {
         declared.iter().zip(&self.ready).fold(options, |options, (input, ready)| {
             let dims = ready.tensor.shape();
             let sample = if input.batched { dims.get(1..).unwrap_or_default() } else { dims };
@@ -49,7 +49,7 @@ impl Inputs {
     }
 
     /// The files that were read.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    pub(in crate::cli) fn files(&self) -> Vec<PathBuf> {
         let file = |origin: &Origin| match origin {
             Origin::File(path) | Origin::Default(path) => Some(path.clone()),
             Origin::Random => None,
@@ -137,7 +137,9 @@ fn read_file(
                 .map_err(|e| Failure::file(e).note(format!("it is the default of input `{}`", input.name)))?;
             let content = load_one(&path, memory)?;
             let mut ready = bind::bind(input, content, &shown(&path), bound, reading.conversion)?;
-            ready.notes.insert(0, format!("input `{}` is {}, which the model names", input.name, shown(&path)));
+            ready
+                .notes
+                .insert(0, format!("input `{}` is {}, which the model names", input.name, shown(&path)));
             Ok(Some((ready, Origin::Default(path))))
         }
         (None, None) => Ok(None),
@@ -160,8 +162,9 @@ fn read_archive(
         let position = arrays.iter().position(|(name, _)| name.as_deref() == Some(&input.name));
         let Some(position) = position else {
             let names: Vec<String> = arrays.into_iter().filter_map(|(name, _)| name).collect();
-            return Err(Failure::data(format!("{}: it has no array `{}`", shown(file), input.name))
-                .note(format!("its other arrays are {}; the model has {}", names.join(", "), list(declared))));
+            return Err(Failure::data(format!("{}: it has no array `{}`", shown(file), input.name)).note(
+                format!("its other arrays are {}; the model has {}", names.join(", "), list(declared)),
+            ));
         };
         let (_, content): (_, Content) = arrays.swap_remove(position);
         inputs.ready.push(bind::bind(input, content, &shown(file), bound, reading.conversion)?);
@@ -217,7 +220,8 @@ mod tests {
     use super::*;
 
     fn declared(names: &[&str]) -> Vec<Declared> {
-        let one = |name: &&str| Declared { name: (*name).to_owned(), batched: true, axes: vec![], file: None };
+        let one =
+            |name: &&str| Declared { name: (*name).to_owned(), batched: true, axes: vec![], file: None };
         names.iter().map(one).collect()
     }
 

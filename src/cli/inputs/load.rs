@@ -10,7 +10,7 @@ use crate::io::{npy, npz, picture, safe_file};
 /// Reads a picture, an array, or the arrays of an archive, which have names.
 ///
 /// The file and what it becomes each stay within `memory` bytes.
-pub(super) fn load(path: &Path, memory: u64) -> Result<Vec<(Option<String>, Content)>, Failure> {
+pub(in crate::cli) fn load(path: &Path, memory: u64) -> Result<Vec<(Option<String>, Content)>, Failure> {
     let bytes = safe_file::read(path, memory).map_err(Failure::file)?;
     let wrong = |e: &dyn std::fmt::Display| Failure::data(format!("{}: {e}", shown(path)));
     let memory = memory.saturating_sub(bytes.len() as u64);
@@ -38,7 +38,7 @@ pub(super) fn load(path: &Path, memory: u64) -> Result<Vec<(Option<String>, Cont
 }
 
 /// Reads a file that stands for one input.
-pub(super) fn load_one(path: &Path, memory: u64) -> Result<Content, Failure> {
+pub(in crate::cli) fn load_one(path: &Path, memory: u64) -> Result<Content, Failure> {
     let mut contents = load(path, memory)?;
     match (contents.pop(), contents.is_empty()) {
         (Some((_, content)), true) => Ok(content),

@@ -23,7 +23,10 @@ pub(in crate::cli) struct Declared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Axis {
     Fixed(u64),
-    Open { symbol: String, default: Option<u64> },
+    Open {
+        symbol: String,
+        default: Option<u64>,
+    },
     /// Arithmetic over open sizes: known once they are.
     Derived,
 }
@@ -41,7 +44,7 @@ impl std::fmt::Display for Axis {
 
 /// What a file held.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(in crate::cli) enum Content {
     Picture(Picture),
     Array(Tensor),
 }
@@ -96,18 +99,18 @@ impl Bound {
 
 /// How pictures may be converted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Conversion {
-    pub(super) fit: Option<Fit>,
-    pub(super) memory: u64,
+pub(in crate::cli) struct Conversion {
+    pub(in crate::cli) fit: Option<Fit>,
+    pub(in crate::cli) memory: u64,
 }
 
 /// An input ready to run.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(in crate::cli) struct Ready {
     /// `[N, …]` where the input is batched, else exactly the declared axes.
-    pub(super) tensor: Tensor,
+    pub(in crate::cli) tensor: Tensor,
     /// What was done to it that could surprise.
-    pub(super) notes: Vec<String>,
+    pub(in crate::cli) notes: Vec<String>,
 }
 
 /// Makes an input of what a file, called `from` in messages, held.
@@ -156,7 +159,9 @@ fn bind_picture(
     let has = [has_h as u64, has_w as u64];
     let want = [bound.known(height).unwrap_or(has[0]), bound.known(width).unwrap_or(has[1])];
     let picture = match conversion.fit {
-        Some(how) => picture::fit(picture, want, how, conversion.memory).map_err(|e| Failure::data(e.to_string()))?,
+        Some(how) => {
+            picture::fit(picture, want, how, conversion.memory).map_err(|e| Failure::data(e.to_string()))?
+        }
         None if want == has => picture,
         None => {
             let failure = Failure::data(format!(
@@ -232,7 +237,8 @@ fn mismatch(declared: &Declared, has: &[usize], bound: &Bound) -> Failure {
         declared.name
     ));
     if declared.batched {
-        failure = failure.note(format!("{wanted} is one sample, [N, {} a batch", wanted.trim_start_matches('[')));
+        failure =
+            failure.note(format!("{wanted} is one sample, [N, {} a batch", wanted.trim_start_matches('[')));
     }
     match bound.origins(&declared.axes) {
         Some(origins) => failure.note(origins),
@@ -274,8 +280,10 @@ pub(super) fn random(declared: &Declared, dims: &[u64], seed: u64, memory: u64) 
         ))
         .help("--memory raises the limit"));
     };
-    let note = format!("no input is given: `{}` {} holds random numbers of seed {seed}", declared.name, shape(dims));
-    let mut state = declared.name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let note =
+        format!("no input is given: `{}` {} holds random numbers of seed {seed}", declared.name, shape(dims));
+    let mut state =
+        declared.name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let data = (0..bytes / 4).map(|_| unit(splitmix(&mut state))).collect();
     let mut shape: Vec<usize> = dims.iter().map(|&d| d as usize).collect();
     if declared.batched {
@@ -323,7 +331,12 @@ mod tests {
     }
 
     /// The shape that results, or the error's text.
-    fn shape_of(axes: Vec<Axis>, content: Content, bound: &mut Bound, conversion: Conversion) -> Result<Vec<usize>, String> {
+    fn shape_of(
+        axes: Vec<Axis>,
+        content: Content,
+        bound: &mut Bound,
+        conversion: Conversion,
+    ) -> Result<Vec<usize>, String> {
         bind(&declared(axes), content, "f", bound, conversion)
             .map(|r| r.tensor.shape().to_vec())
             .map_err(|f| f.summary())
@@ -349,7 +362,10 @@ mod tests {
         assert!(shape_of(axes(), photo(1, 4, 6), &mut Bound::default(), EXACT).is_err());
         for how in [Fit::Stretch, Fit::Crop, Fit::Pad] {
             let conversion = Conversion { fit: Some(how), ..EXACT };
-            assert_eq!(shape_of(axes(), photo(1, 4, 6), &mut Bound::default(), conversion), Ok(vec![1, 3, 2, 2]));
+            assert_eq!(
+                shape_of(axes(), photo(1, 4, 6), &mut Bound::default(), conversion),
+                Ok(vec![1, 3, 2, 2])
+            );
         }
     }
 
@@ -378,7 +394,8 @@ mod tests {
 
     #[test]
     fn random_inputs_depend_on_seed_and_name() {
-        let axes = || vec![Axis::Fixed(3), open("H"), Axis::Open { symbol: "W".to_owned(), default: Some(5) }];
+        let axes =
+            || vec![Axis::Fixed(3), open("H"), Axis::Open { symbol: "W".to_owned(), default: Some(5) }];
         let mut notes = Vec::new();
         let mut bound = Bound::default();
         bind_defaults(&declared(axes()), &mut bound, &mut notes);

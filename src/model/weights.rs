@@ -1,0 +1,61 @@
+//! Where a model's weights come from.
+
+use super::{Error, Model, Options, Report};
+use crate::diag::{Code, Diagnostic};
+use crate::graph::{FileRef, Graph};
+use crate::io::safe_file;
+use crate::limits;
+use crate::runtime::params::Params;
+
+/// The values of a graph's parameters.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// In the order of the graph's parameters.
+    pub params: Params,
+    /// Whether they are random numbers, for want of a file.
+    pub seeded: bool,
+    /// What could surprise about them.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The weights: from the file given or named, from those that came with the text, else seeded.
+pub(super) fn weights(model: &Model, options: &Options, graph: &Graph) -> Result<Weights, Error> {
+    let report = |diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics });
+    let path = match (&options.weights, &graph.weights, &model.weights) {
+        (Some(path), ..) => path.clone(),
+        (None, Some(file), _) => beneath(model, options, &file.path).map_err(|e| at(model, file, e))?,
+        (None, None, Some(table)) => {
+            let params = Params::from_table(table, graph).map_err(report)?;
+            return Ok(Weights { params, seeded: false, warnings: Vec::new() });
+        }
+        (None, None, None) => {
+            let params = Params::seeded(graph, options.seed).map_err(report)?;
+            return Ok(Weights { params, seeded: !graph.params.is_empty(), warnings: Vec::new() });
+        }
+    };
+    let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
+    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
+        (None, Some(file)) => at(model, file, e.into()),
+        _ => e.into(),
+    })?;
+    let (params, warnings) =
+        Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
+    Ok(Weights { params, seeded: false, warnings })
+}
+
+/// An error about a weight file, said at the statement that names it.
+fn at(model: &Model, file: &FileRef, error: Error) -> Error {
+    let diagnostic = Diagnostic::error(Code::WeightFile, file.span, error.to_string());
+    Error::Model(Report { source: model.source.clone(), diagnostics: vec![diagnostic] })
+}
+
+/// Where a file lies that the text names.
+pub(super) fn beneath(model: &Model, options: &Options, written: &str) -> Result<std::path::PathBuf, Error> {
+    let Some(folder) = &model.folder else {
+        return Err(Error::File {
+            path: written.into(),
+            message: format!("{written:?} is named by a text that lies in no folder"),
+        });
+    };
+    Ok(safe_file::beneath(folder, written, options.outside_weights)?)
+}
