@@ -17,6 +17,7 @@ fn check(make: impl Fn(&mut Maker) -> Option<Value>) {
     for seed in 1..3 {
         let mut maker = Maker::new();
         maker.choices = Choices::new(seed * 7919);
+        maker.most = 200_000;
         make(&mut maker).expect("the sizes fit");
         let (graph, inputs, params) = maker.finish().expect("there are nodes");
         let inputs: Vec<_> = inputs.iter().map(Tensor::view).collect();
@@ -119,6 +120,20 @@ fn transposed_convolutions_with_everything() {
                 check(make);
             }
         }
+    }
+}
+
+/// More phases than there can be tasks.
+#[test]
+fn strides_far_beyond_the_kernel() {
+    let window = window([3, 2], [90, 101], [1, 2], [1, 0, 0, 1]);
+    for (c, out, groups) in [(2, 3, 1), (8, 9, 1), (4, 2, 2)] {
+        check(|m| {
+            let x = m.leaf(&[c, 2, 3], false);
+            let weight = m.weight(&[c, out, 3, 2]);
+            let conv = ConvTranspose { window, output_pad: [5, 0], groups };
+            m.op(Op::ConvTranspose(conv), &[x, weight], &[], 1.0)
+        });
     }
 }
 
