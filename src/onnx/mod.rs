@@ -10,3 +10,4 @@
 pub mod draft;
 pub mod export;
 pub mod proto;
+pub mod write;
