@@ -85,8 +85,24 @@ impl Checked {
 /// values so.
 pub fn is_word(name: &str) -> bool {
     const WORDS: &[&str] = &[
-        "as", "block", "false", "input", "it", "kernel", "labels", "model", "output", "param", "repeat", "same",
-        "same_lower", "same_upper", "tensor", "true", "valid", "weights",
+        "as",
+        "block",
+        "false",
+        "input",
+        "it",
+        "kernel",
+        "labels",
+        "model",
+        "output",
+        "param",
+        "repeat",
+        "same",
+        "same_lower",
+        "same_upper",
+        "tensor",
+        "true",
+        "valid",
+        "weights",
     ];
     table::layer(name).is_some() || table::function(name).is_some() || WORDS.contains(&name)
 }

@@ -55,7 +55,8 @@ pub(super) fn emit(list: &[Node], mut scope: Scope<'_>) -> Emitted {
     let mut names = BTreeMap::new();
     for node in list {
         let wanted = scope.kept.get(&node.result);
-        let needed = node.weighted || referred.contains(&node.result) || wanted.is_some_and(|w| !w.is_empty());
+        let needed =
+            node.weighted || referred.contains(&node.result) || wanted.is_some_and(|w| !w.is_empty());
         if !needed || inside.contains(&node.result) {
             continue;
         }
@@ -150,7 +151,8 @@ impl Writer<'_> {
                 let line = &self.scope.draft.lines[*line];
                 match &line.what {
                     What::Param => {
-                        let axes: Vec<String> = (0..line.dims.len()).filter_map(|d| self.whole(index, d)).collect();
+                        let axes: Vec<String> =
+                            (0..line.dims.len()).filter_map(|d| self.whole(index, d)).collect();
                         let name = self.names.get(&node.result).map_or("", String::as_str);
                         (format!("param {name} [{}]", axes.join(", ")), false)
                     }
@@ -191,7 +193,8 @@ impl Writer<'_> {
     fn settings(&self, index: usize) -> Vec<String> {
         let node = &self.list[index];
         let Kind::Line(line) = node.kind else { return Vec::new() };
-        let (What::Layer { settings, .. } | What::Function { settings, .. }) = &self.scope.draft.lines[line].what
+        let (What::Layer { settings, .. } | What::Function { settings, .. }) =
+            &self.scope.draft.lines[line].what
         else {
             return Vec::new();
         };

@@ -54,7 +54,8 @@ pub(super) fn most_repeated(list: &[Node], kept: &[Ref]) -> Option<Repeated> {
     }
     let mut best: Option<Repeated> = None;
     // Hashes have no order that means anything; the places have.
-    let mut groups: Vec<((usize, u64), Vec<usize>)> = groups.into_iter().filter(|(_, s)| s.len() > 1).collect();
+    let mut groups: Vec<((usize, u64), Vec<usize>)> =
+        groups.into_iter().filter(|(_, s)| s.len() > 1).collect();
     groups.sort_by(|a, b| (b.0.0, &a.1).cmp(&(a.0.0, &b.1)));
     for ((len, _), starts) in groups {
         let most = (starts.len() as i64 - 1) * len as i64 * 4 + starts.len() as i64 * len as i64;

@@ -7,8 +7,23 @@ use crate::onnx::draft::{Draft, Ref, What};
 
 /// Layers that may be called like functions.
 const ELEMENTWISE: &[&str] = &[
-    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "sigmoid", "tanh", "hardsigmoid",
-    "hardswish", "softplus", "softsign", "mish", "clamp", "thresholded_relu",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "hardsigmoid",
+    "hardswish",
+    "softplus",
+    "softsign",
+    "mish",
+    "clamp",
+    "thresholded_relu",
 ];
 
 /// The most operations inside each other; more are hard to read.

@@ -67,7 +67,8 @@ pub(super) fn model(draft: &Draft, list: &[Node], blocks: &[Block], options: &Wr
                 continue;
             }
             // A value that is an input, or an output already: the same under a name of its own.
-            let dims: Vec<String> = draft.dims(*value).unwrap_or_default().iter().map(u64::to_string).collect();
+            let dims: Vec<String> =
+                draft.dims(*value).unwrap_or_default().iter().map(u64::to_string).collect();
             let own = taken.fresh(wanted, "output_1");
             lines.push(format!("{own} = {name} |> reshape([{}])", dims.join(", ")));
             outputs.push(own);
@@ -151,7 +152,11 @@ fn note(
         return String::new();
     };
     let sides = |dims: &[u64]| dims.len().checked_sub(2).map(|from| dims[from..].to_vec());
-    if now.len() < 3 || before.len() < 3 || sides(&now) == sides(before) || statement.text.starts_with("param ") {
+    if now.len() < 3
+        || before.len() < 3
+        || sides(&now) == sides(before)
+        || statement.text.starts_with("param ")
+    {
         return String::new();
     }
     let fixed = options.fixed.as_ref().and_then(|f| f.get(line as usize));

@@ -27,10 +27,8 @@ pub(super) fn unify(stretches: &[&[Node]]) -> Params {
     let Some(first) = stretches.first() else { return params };
     for (i, node) in first.iter().enumerate() {
         for (j, whole) in node.wholes.iter().enumerate() {
-            let column: Vec<i64> = stretches
-                .iter()
-                .filter_map(|s| s.get(i)?.wholes.get(j)?.values.first().copied())
-                .collect();
+            let column: Vec<i64> =
+                stretches.iter().filter_map(|s| s.get(i)?.wholes.get(j)?.values.first().copied()).collect();
             let same = column.windows(2).all(|w| w[0] == w[1]);
             if same || column.len() != stretches.len() {
                 continue;
@@ -53,7 +51,8 @@ pub(super) fn unify(stretches: &[&[Node]]) -> Params {
 fn multiple(params: &Params, param: usize, column: &[i64]) -> Option<i64> {
     let base = params.values.first()?.get(param)?;
     let factor = column.first()?.checked_div(*base)?;
-    let fits = params.values.iter().zip(column).all(|(row, v)| row.get(param).map(|p| p * factor) == Some(*v));
+    let fits =
+        params.values.iter().zip(column).all(|(row, v)| row.get(param).map(|p| p * factor) == Some(*v));
     (factor >= 1 && fits).then_some(factor)
 }
 
