@@ -13,7 +13,6 @@ mod pipelines;
 mod planning;
 mod random;
 mod recorded;
-mod resampling;
 mod stages;
 mod textbook;
 

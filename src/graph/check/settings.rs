@@ -22,6 +22,7 @@ pub(super) enum Setting {
     Word(&'static str),
     Taps(Rc<Taps>),
     Numbers(Vec<f64>),
+    Region([[f64; 2]; 2]),
     Axis(i64),
     Int(i64),
     Ints(Vec<i64>),
@@ -285,6 +286,7 @@ impl<'a> Checker<'a> {
                 }
                 Some(Setting::Factor(out))
             }
+            (Kind::Region, Thing::Tuple(items)) if items.len() == 2 => self.region(items, def, span),
             (Kind::Axis, Thing::Int(v)) => Some(Setting::Axis(*v)),
             (Kind::Int, Thing::Int(v)) => Some(Setting::Int(*v)),
             (Kind::Ints, Thing::List(items)) => self.whole_list(items, &what).map(Setting::Ints),
@@ -374,6 +376,35 @@ impl<'a> Checker<'a> {
             [Some(a), Some(b)] => Some(Setting::Pad([*a, *b])),
             _ => None,
         }
+    }
+
+    /// `((y0, y1), (x0, x1))`
+    fn region(&mut self, items: &[Item], def: &Arg, span: Span) -> Option<Setting> {
+        let mut region = [[0.0; 2]; 2];
+        let mut wrong = false;
+        for (side, item) in region.iter_mut().zip(items) {
+            let Thing::Tuple(pair) = &item.thing else {
+                if matches!(item.thing, Thing::Unknown) {
+                    return None;
+                }
+                wrong = true;
+                continue;
+            };
+            wrong |= pair.len() != 2;
+            for (slot, item) in side.iter_mut().zip(pair.iter()) {
+                match item.thing.number() {
+                    Some(value) => *slot = self.narrow(value, item.span).map(|_| value)?,
+                    None if matches!(item.thing, Thing::Unknown) => return None,
+                    None => wrong = true,
+                }
+            }
+        }
+        if wrong {
+            let text = format!("`{}` takes {}", def.name, def.kind.describe());
+            self.error(Code::WrongKind, span, text);
+            return None;
+        }
+        Some(Setting::Region(region))
     }
 
     fn positive(&mut self, thing: &Thing, span: Span, what: &str) -> Option<f64> {
