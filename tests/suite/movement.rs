@@ -91,7 +91,8 @@ fn slices_are_those_of_python() {
 #[test]
 fn a_slice_takes_its_elements() {
     let x = noise(&[5, 7, 6], 1);
-    let cases: [(&str, [usize; 3], fn(&[usize]) -> [usize; 3]); 4] = [
+    type From = fn(&[usize]) -> [usize; 3];
+    let cases: [(&str, [usize; 3], From); 4] = [
         ("slice(axis=0, start=1, end=-1)", [3, 7, 6], |i| [i[0] + 1, i[1], i[2]]),
         ("slice(axis=1, start=-1, end=-100, step=-3)", [5, 3, 6], |i| [i[0], 6 - 3 * i[1], i[2]]),
         ("slice(axis=-1, step=2)", [5, 7, 3], |i| [i[0], i[1], 2 * i[2]]),
@@ -296,11 +297,11 @@ x * b + erf(k) - min(s, k)";
         erf += term / f64::from(2 * i + 1);
     }
     let erf = (erf * 2.0 / std::f64::consts::PI.sqrt()) as f32;
-    holds(text, &[x.clone(), s.clone()], &[k.clone()], &[3, 4, 5], |i| {
+    holds(text, &[x.clone(), s.clone()], std::slice::from_ref(&k), &[3, 4, 5], |i| {
         at(&x, i) * most * s0 + erf - s0.min(k0)
     });
     // Computed from single numbers alone, and given back as they are.
     let text = "tensor s []\nparam k []\nt = s * k + 1\nu = reshape([1, 1]) |> permute([1, 0]) |> reshape([])\noutput u";
-    holds(text, &[s.clone()], &[k.clone()], &[], |_| s0 * k0 + 1.0);
-    holds("tensor s []\nrelu(s)", &[s.clone()], &[], &[], |_| s0.max(0.0));
+    holds(text, std::slice::from_ref(&s), std::slice::from_ref(&k), &[], |_| s0 * k0 + 1.0);
+    holds("tensor s []\nrelu(s)", std::slice::from_ref(&s), &[], &[], |_| s0.max(0.0));
 }
