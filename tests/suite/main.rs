@@ -7,6 +7,7 @@ mod examples;
 mod executors;
 mod inner_loop;
 mod library;
+mod movement;
 mod nets;
 mod pipelines;
 mod planning;
