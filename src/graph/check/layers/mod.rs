@@ -4,10 +4,14 @@ mod activation;
 mod conv;
 mod dense;
 mod explain;
+mod matrix;
+mod movement;
 mod norm;
 mod own_norm;
 mod pool;
+mod reduce;
 mod resize;
+mod shuffle;
 mod sides;
 mod training;
 mod transposed;
@@ -75,6 +79,12 @@ impl<'a> Checker<'a> {
             | Layer::Selu
             | Layer::HardSigmoid
             | Layer::ThresholdedRelu => self.activation(def.layer, &settings, x, span),
+            Layer::Reshape => self.reshape(&at),
+            Layer::Permute => self.permute(&at),
+            Layer::Slice => self.slice(&at),
+            Layer::Reduce(what) => self.reduce(&at, what),
+            Layer::DepthToSpace => self.depth_to_space(&at),
+            Layer::SpaceToDepth => self.space_to_depth(&at),
         }
     }
 

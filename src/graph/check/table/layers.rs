@@ -3,7 +3,7 @@
 use super::Kind::{
     self, Axis, Bias, Factor, Flag, Number, Numbers, Pad, Pair, Taps2, Taps4, Text, Whole, Word,
 };
-use super::{Arg, Layer, LayerDef, may, must, network_layers as network, with};
+use super::{Arg, Layer, LayerDef, may, movement, must, network_layers as network, with};
 use crate::graph::UnaryOp;
 
 const BORDERS: Kind = Word(&["zero", "replicate", "reflect", "wrap"]);
@@ -20,7 +20,7 @@ const GROUPS: Arg = with("groups", Whole(1), "1", "groups of channels that do no
 const IN: Arg = may("in", Whole(1), "channels of the input; inferred, and checked where given");
 pub(super) const KEY: Arg =
     may("key", Text, "prefix of its tensors in the weight file, where that is not its name");
-const BORDER: Arg = with("border", BORDERS, "zero", "what lies around the input");
+pub(super) const BORDER: Arg = with("border", BORDERS, "zero", "what lies around the input");
 const FLIP: Arg =
     with("flip", Flag, "false", "turn the taps around: true convolution instead of cross-correlation");
 pub(super) const CEIL: Arg = with("ceil_mode", Flag, "false", "round the output's size up");
@@ -334,19 +334,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`[C·r², H, W]` to `[C, H·r, W·r]`",
         example: "input x [48, 20, 30]\npixel_shuffle(4) -> [3, 80, 120]",
     },
-    LayerDef {
-        name: "pad",
-        layer: Layer::Pad,
-        args: &[
-            must("pad", Pad, "elements added on each side"),
-            BORDER,
-            with("value", Number, "0", "what `border=zero` adds"),
-        ],
-        positional: 1,
-        doc: "Adds rows and columns around each channel.",
-        rule: "`out = n + p` along each side",
-        example: "input x [3, 8, 8]\npad(((1, 0), (2, 2)), border=reflect) -> [3, 9, 12]",
-    },
+    movement::PAD,
     LayerDef {
         name: "crop",
         layer: Layer::Crop,
@@ -362,4 +350,13 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`out = n − before − after` along each side, at least 1",
         example: "input x [3, 8, 8]\ncrop(top=1, left=2) -> [3, 7, 6]",
     },
+    movement::RESHAPE,
+    movement::PERMUTE,
+    movement::SLICE,
+    movement::REDUCE_SUM,
+    movement::REDUCE_MEAN,
+    movement::REDUCE_MAX,
+    movement::REDUCE_MIN,
+    movement::DEPTH_TO_SPACE,
+    movement::SPACE_TO_DEPTH,
 ];

@@ -5,6 +5,7 @@
 
 mod functions;
 mod layers;
+mod movement;
 mod network_layers;
 mod reference;
 
@@ -45,6 +46,10 @@ pub(super) enum Kind {
     Region,
     /// An axis, from 0, or from the last as −1.
     Axis,
+    /// A whole number, which may be negative.
+    Int,
+    /// A list of whole numbers, which may be negative.
+    Ints,
     /// A string.
     Text,
 }
@@ -74,6 +79,8 @@ impl Kind {
             Kind::Numbers => "a number or a list of one for each channel".to_owned(),
             Kind::Region => "pairs of numbers `((y0, y1), (x0, x1))`".to_owned(),
             Kind::Axis => "an axis, counted from 0 or, from the last, −1".to_owned(),
+            Kind::Int => "a whole number".to_owned(),
+            Kind::Ints => "a list of whole numbers".to_owned(),
             Kind::Text => "a string".to_owned(),
         }
     }
@@ -135,6 +142,12 @@ pub(super) enum Layer {
     PixelShuffle,
     Pad,
     Crop,
+    Reshape,
+    Permute,
+    Slice,
+    Reduce(Reduction),
+    DepthToSpace,
+    SpaceToDepth,
     /// An activation without settings.
     Plain(UnaryOp),
     LeakyRelu,
@@ -153,6 +166,15 @@ pub(super) enum Layer {
     HardSigmoid,
     ThresholdedRelu,
     Resize,
+}
+
+/// What `reduce_…` computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
 }
 
 /// A layer.
@@ -210,10 +232,12 @@ pub(super) enum Function {
     Abs,
     Exp,
     Log,
+    Erf,
     Pow,
     Min,
     Max,
     Concat,
+    MatMul,
     Gaussian,
     Box,
     SobelX,
@@ -288,6 +312,19 @@ pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("upscale_factor", "factor"),
     ("scale", "factor"),
     ("dim", "axis"),
+    ("dim", "axes"),
+    ("axis", "axes"),
+    ("dims", "axes"),
+    ("perm", "axes"),
+    ("keepdim", "keepdims"),
+    ("starts", "start"),
+    ("ends", "end"),
+    ("stop", "end"),
+    ("steps", "step"),
+    ("stride", "step"),
+    ("blocksize", "factor"),
+    ("block_size", "factor"),
+    ("mode", "order"),
     ("epsilon", "eps"),
     ("num_groups", "groups"),
     ("norm_type", "p"),
