@@ -5,8 +5,10 @@ use super::super::settings::Setting;
 use super::super::thing::{Dim, Id};
 use super::Use;
 use crate::diag::Code;
+use crate::graph::resample::most_taps;
 use crate::graph::shape::{Axis, scaled_by};
 use crate::graph::{Coordinates, Nearest, Op, Resize, ResizeMode};
+use crate::limits;
 
 impl Checker<'_> {
     /// `resize(…)`
@@ -62,9 +64,21 @@ impl Checker<'_> {
                 _ => return self.unknown(vec![at.x], at.span),
             }
         }
-        let op = scale[0].zip(scale[1]).map(|(y, x)| {
-            Op::Resize(Resize { mode, coordinates, scale: [y, x], exclude_outside, antialias })
+        let resize = scale[0].zip(scale[1]).map(|(y, x)| Resize {
+            mode,
+            coordinates,
+            scale: [y, x],
+            exclude_outside,
+            antialias,
         });
+        // Only a factor far from the quotient of the sizes reads so many.
+        let taps = resize.map(|r| [0, 1].map(|i| most_taps(&r, i) * out[i].unwrap_or(1) as f64));
+        if antialias && taps.is_some_and(|taps| taps.iter().any(|&t| t > limits::TAPS_TOTAL as f64)) {
+            let text = format!("a side would be read by more than the limit of {} taps", limits::TAPS_TOTAL);
+            self.error(Code::OutOfRange, s.span("antialias"), text);
+            return self.unknown(vec![at.x], at.span);
+        }
+        let op = resize.map(Op::Resize);
         let shape = shape.with_chw([c, out[0], out[1]]);
         self.emit(op, vec![at.x], Some(shape), "resize", at.span)
     }
