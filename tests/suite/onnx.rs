@@ -91,8 +91,8 @@ fn bind(network: &Network, given: &[(String, Tensor)]) -> (Bindings, Vec<Tensor>
     let mut inputs = Vec::new();
     for input in network.inputs() {
         let Some((_, tensor)) = given.iter().find(|(name, _)| *name == input.name) else { continue };
-        if input.constant {
-            bindings.bind(&input, Arc::new(tensor.clone()));
+        if input.parameter {
+            bindings.bind(&input, Arc::new(tensor.clone())).expect("it can be bound");
         } else {
             let shape = tensor.shape().iter().map(|&d| d as u64).collect();
             bindings.shapes.insert(input.name.clone(), shape);
