@@ -92,6 +92,10 @@ codes! {
     BadAxis = "E0418", "there is no such axis";
     ListLength = "E0419", "a list has another length than there are channels";
     EmptyShape = "E0420", "a shape would have an axis of length 0";
+    ElementCount = "E0421", "a reshape would change the number of elements";
+    MatrixShapes = "E0422", "matrices cannot be multiplied";
+    SideFactor = "E0423", "a side cannot be split into blocks";
+    AxisList = "E0424", "a list does not fit the axes of a value";
     // E05: weights.
     WeightFile = "E0501", "a weight file cannot be read";
     MissingTensor = "E0502", "the weight file lacks a tensor";

@@ -226,8 +226,8 @@ pub fn op_name(op: &Op) -> &'static str {
             PoolKind::Average { .. } => "avgpool",
             PoolKind::Lp { .. } => "lppool",
         },
-        Op::Reduce(ReduceKind::Sum, _) => "sum",
-        Op::Reduce(ReduceKind::Mean, _) => "mean",
+        Op::Reduce(ReduceKind::Sum, _) => "reduce_sum",
+        Op::Reduce(ReduceKind::Mean, _) => "reduce_mean",
         Op::Reduce(ReduceKind::Max, _) => "reduce_max",
         Op::Linear => "linear",
         Op::BatchNorm { .. } => "batchnorm",
@@ -254,7 +254,7 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Resize(_) => "resize",
         Op::PixelShuffle { .. } => "pixel_shuffle",
         Op::Reshape => "reshape",
-        Op::Transpose { .. } => "transpose",
+        Op::Transpose { .. } => "permute",
     }
 }
 

@@ -21,6 +21,7 @@ mod copy;
 mod depthwise;
 mod halo;
 mod math;
+mod matmul;
 mod panels;
 mod planar_conv;
 mod pointwise;

@@ -3,7 +3,8 @@
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
-    contract, convert, copy, depthwise, halo, panels, planar_conv, pointwise, pool, reduce, resize, softmax,
+    contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, reduce, resize,
+    softmax,
 };
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
@@ -50,6 +51,7 @@ fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError
 fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<Vec<Nest>>, LowerError> {
     match kind {
         TaskKind::Contract(task) => contract::lower(task, out, low),
+        TaskKind::MatMul(task) => matmul::lower(task, out, low),
         TaskKind::PlanarConv(task) => planar_conv::lower(task, out, low),
         TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
         TaskKind::Pool(task) => pool::lower(task, out, low),

@@ -1,6 +1,7 @@
 //! Which algorithm computes a convolution, and in which layout values are made.
 
 use super::LayoutKind;
+use super::copies::{concat_keeps_blocks, slice_keeps_blocks};
 use super::dims::dims4;
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::ir::LANES;
@@ -13,6 +14,8 @@ const BLOCKED_FROM: u64 = 8;
 pub(crate) enum Algorithm {
     /// Tiles of pixels × output channel blocks; the input blocked or, with few channels, planar.
     Contract(LayoutKind),
+    /// Products of matrices of several rows.
+    MatMul,
     /// Vectors along rows of planar buffers.
     Planar,
     /// Each channel by itself, in the layout of the input.
@@ -31,6 +34,11 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
             return Some((Algorithm::Depthwise(kind), "taps are shared by all channels".into()));
         }
         Op::Linear => {
+            let rows = graph.ty(x).elements() / features.max(1);
+            // Channels of a picture of one pixel are the last axis only up to two axes.
+            if rows > 1 || graph.ty(x).dims.len() > 2 {
+                return Some((Algorithm::MatMul, format!("{rows} rows of {features} features")));
+            }
             let why = format!("{features} features into blocks of {LANES} outputs");
             return Some((Algorithm::Contract(LayoutKind::Planar), why));
         }
@@ -74,8 +82,6 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
     let of = |value: &Value| kinds.get(value.index()).copied().unwrap_or(Planar);
     let first = node.args.first().map_or(Planar, of);
     match &node.op {
-        // Its result is laid out as rows.
-        Op::Linear if node.ty.dims.len() > 2 => Planar,
         Op::Conv(_) | Op::Filter(..) | Op::ConvTranspose(_) | Op::Linear => {
             match algorithm(graph, node, kinds) {
                 Some((Algorithm::Contract(_), _)) => Blocked,
@@ -96,17 +102,18 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
             if node.args.iter().any(|v| whole(&v)) { Blocked } else { Planar }
         }
         Op::Concat { axis } => {
-            let rank = node.ty.dims.len();
-            let channels = rank >= 3 && *axis + 3 == rank;
-            let whole = |v: &Value| of(v) == Blocked && dims4(graph.ty(*v))[1].is_multiple_of(LANES as u64);
-            if channels && node.args.iter().all(whole) { Blocked } else { Planar }
+            let blocks = node.args.iter().all(|v| of(v) == Blocked);
+            if blocks && concat_keeps_blocks(graph, node, *axis) { Blocked } else { Planar }
         }
-        Op::Slice { .. } | Op::Pad { .. } => {
-            // Blocks can be cut and framed along rows and columns only.
+        Op::Slice { start, step } => {
+            let x = &graph.ty(node.args[0]).dims;
+            if slice_keeps_blocks(x, start, step, &node.ty.dims) { first } else { Planar }
+        }
+        Op::Pad { .. } => {
+            // Blocks can be framed along rows and columns only.
             let x = dims4(graph.ty(node.args[0]));
-            let out = dims4(&node.ty);
             let rank = node.ty.dims.len();
-            if rank >= 3 && x[..2] == out[..2] { first } else { Planar }
+            if rank >= 3 && x[..2] == dims4(&node.ty)[..2] { first } else { Planar }
         }
         Op::Input(_)
         | Op::Const(_)

@@ -1,7 +1,7 @@
 //! Graph → plan: one pass over the groups, in the order in which their tails are due.
 
 use super::algorithm::layout_kinds;
-use super::dims::{dims4, operand_dims};
+use super::dims::{argument_dims, dims4};
 use super::fuse::{Group, groups};
 use super::memory::place;
 use super::task::{Epilogue, Operand, Pointwise, PointwiseOp, TaskKind};
@@ -74,7 +74,9 @@ fn own_halos(graph: &Graph, kinds: &[LayoutKind]) -> Result<Vec<Halo>, PlanError
         let want = wanted_halo(graph, node)?;
         let kind = match super::algorithm::algorithm(graph, node, kinds) {
             Some((super::algorithm::Algorithm::Contract(kind), _)) => kind,
-            Some((super::algorithm::Algorithm::Planar, _)) => LayoutKind::Planar,
+            Some((super::algorithm::Algorithm::Planar | super::algorithm::Algorithm::MatMul, _)) => {
+                LayoutKind::Planar
+            }
             Some((super::algorithm::Algorithm::Depthwise(kind), _)) => kind,
             None => kinds[value.index()],
         };
@@ -179,30 +181,33 @@ impl Builder<'_> {
         let graph = self.graph;
         let mut inputs = Vec::new();
         let mut ops = Vec::new();
-        let mut made: Vec<(Value, u32)> = Vec::new();
+        // What is computed or read so far. A slope lies along channels, which other operands of the same
+        // value need not: it is read by itself.
+        let mut made: Vec<(Value, bool, u32)> = Vec::new();
         if let Some(root) = root {
             inputs.push(Operand::Sum);
             ops.push(PointwiseOp::Operand(0));
-            made.push((root, 0));
+            made.push((root, false, 0));
         }
         for &member in &group.members {
             let node = graph.node(member);
             let mut args = Vec::new();
             for (i, &arg) in node.args.iter().enumerate() {
-                if let Some((_, at)) = made.iter().find(|(v, _)| *v == arg) {
+                let member = Some(arg) == root || group.members.contains(&arg);
+                let slope = !member && matches!(node.op, Op::Prelu) && i == 1;
+                if let Some((.., at)) = made.iter().find(|(v, s, _)| *v == arg && *s == slope) {
                     args.push(*at);
                     continue;
                 }
                 if let Some(number) = scalar(graph, arg) {
                     ops.push(PointwiseOp::Scalar(number));
                 } else {
-                    let slope = matches!(node.op, Op::Prelu) && i == 1;
-                    let id = self.operand(arg, node, slope, kind)?;
+                    let id = self.operand(node, i, kind)?;
                     ops.push(PointwiseOp::Operand(inputs.len() as u32));
                     inputs.push(Operand::Buffer(id));
                 }
                 let at = ops.len() as u32 - 1;
-                made.push((arg, at));
+                made.push((arg, slope, at));
                 args.push(at);
             }
             ops.push(match (&node.op, args.as_slice()) {
@@ -211,28 +216,17 @@ impl Builder<'_> {
                 (Op::Prelu, &[x, slope]) => PointwiseOp::Prelu(x, slope),
                 _ => return Err(PlanError::Bug("an elementwise node with other arguments")),
             });
-            made.push((member, ops.len() as u32 - 1));
+            made.push((member, false, ops.len() as u32 - 1));
         }
         Ok(Pointwise { inputs, ops })
     }
 
-    /// A buffer for an operand, in the layout of the result.
-    fn operand(
-        &mut self,
-        arg: Value,
-        node: &Node,
-        slope: bool,
-        kind: LayoutKind,
-    ) -> Result<BufferId, PlanError> {
-        let graph = self.graph;
+    /// A buffer for a node's argument, in the layout of the result.
+    fn operand(&mut self, node: &Node, argument: usize, kind: LayoutKind) -> Result<BufferId, PlanError> {
+        let arg = node.args[argument];
         let result = dims4(&node.ty);
-        let dims = if slope {
-            [1, graph.ty(arg).elements(), 1, 1]
-        } else {
-            match operand_dims(graph.ty(arg), &node.ty) {
-                Some(dims) => dims,
-                None => return self.expand(arg, node, kind),
-            }
+        let Some(dims) = argument_dims(self.graph, node, argument) else {
+            return self.expand(arg, node, kind);
         };
         let kind = if kind == LayoutKind::Blocked && dims[1] == 1 && result[1] != 1 {
             LayoutKind::Planar

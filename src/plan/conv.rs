@@ -112,6 +112,9 @@ impl Builder<'_> {
         let Some((algorithm, reason)) = algorithm(graph, node, &self.kinds) else {
             return Err(PlanError::Bug("a node without weights has no algorithm"));
         };
+        if algorithm == Algorithm::MatMul {
+            return self.linear_rows(root, reason);
+        }
         let out = dims4(&node.ty);
         let whole = |n: u64| -> Result<Positions, PlanError> {
             Ok(Positions { start: 0, step: 1, count: u32::try_from(n).map_err(|_| PlanError::TooFar)? })
@@ -156,6 +159,7 @@ impl Builder<'_> {
         };
         match algorithm {
             Algorithm::Contract(x_kind) => self.contract(root, group, x_kind, &weights, correlations, reason),
+            Algorithm::MatMul => Err(PlanError::Bug("a product of matrices is no convolution")),
             Algorithm::Planar => self.planar(root, group, &weights, correlations, reason),
             Algorithm::Depthwise(kind) => self.depthwise(root, group, kind, &weights, correlations, reason),
         }
@@ -209,43 +213,19 @@ impl Builder<'_> {
             };
             tasks.push(TaskKind::Contract(task));
         }
-        if vector && node.ty.dims.len() > 2 {
-            return self.linear_rows(root, tasks, reason);
-        }
         self.make_all(group, LayoutKind::Blocked, tasks, reason)
     }
 
     /// The last axis of a value as features, all axes before it as `lead`.
-    fn features(&mut self, x: Value) -> Result<BufferId, PlanError> {
+    pub(super) fn features(&mut self, x: Value) -> Result<BufferId, PlanError> {
         let ty = self.graph.ty(x);
         let features = ty.dims.last().copied().unwrap_or(1);
         let dims = [ty.elements() / features, features, 1, 1];
         self.values.need(x, Form { dims, layout: Layout::DENSE, exact: true })
     }
 
-    /// A linear layer along the last of three axes or more: its blocks are laid out as rows.
-    fn linear_rows(&mut self, root: Value, tasks: Vec<TaskKind>, reason: String) -> Result<(), PlanError> {
-        let node = self.graph.node(root);
-        let features = node.ty.dims.last().copied().unwrap_or(1);
-        let dims = [node.ty.elements() / features, features, 1, 1];
-        let phase = self.values.phase(root);
-        let blocked = Layout { kind: LayoutKind::Blocked, halo: Halo::NONE };
-        let sums = self.values.fresh(phase, None, dims, blocked);
-        for kind in tasks {
-            self.values
-                .push(phase, Task { name: node.name.clone(), kind, out: sums, reason: reason.clone() });
-        }
-        let rows = self.values.fresh(phase, None, dims, Layout::DENSE);
-        let kind = TaskKind::Convert { x: sums };
-        let reason = "blocks into rows".to_owned();
-        self.values.push(phase, Task { name: node.name.clone(), kind, out: rows, reason });
-        let own = self.values.alias(rows, Some(root), dims4(&node.ty));
-        self.values.set_own(root, own);
-        Ok(())
-    }
-
     /// Weights into panels, in the phase in which they are known.
-    fn pack(&mut self, w: Value, pack: PackPanels, name: &str) -> Result<BufferId, PlanError> {
+    pub(super) fn pack(&mut self, w: Value, pack: PackPanels, name: &str) -> Result<BufferId, PlanError> {
         let floats = pack.panels().bytes() / 4;
         let phase = self.values.phase(w);
         let out = self.values.fresh(phase, None, [1, 1, 1, floats.max(1)], Layout::DENSE);

@@ -1,6 +1,6 @@
 //! Every value seen as `[lead, channels, height, width]`.
 
-use crate::graph::Type;
+use crate::graph::{Graph, Node, Op, Type};
 
 /// The axes of a value: the last three are channels, height and width, those before are multiplied
 /// into `lead`. Of a value with fewer axes the last one are channels: `[N, F]` is `[N, F, 1, 1]`.
@@ -28,6 +28,16 @@ pub(crate) fn operand_dims(operand: &Type, result: &Type) -> Option<[u64; 4]> {
         }
     }
     Some(dims4(&Type::plain(dims)))
+}
+
+/// The axes of an elementwise node's argument against the node's: as [`operand_dims`], but the slope of a
+/// `Prelu` lies along channels.
+pub(crate) fn argument_dims(graph: &Graph, node: &Node, argument: usize) -> Option<[u64; 4]> {
+    let ty = graph.ty(*node.args.get(argument)?);
+    match (&node.op, argument) {
+        (Op::Prelu, 1) => Some([1, ty.elements(), 1, 1]),
+        _ => operand_dims(ty, &node.ty),
+    }
 }
 
 #[cfg(test)]

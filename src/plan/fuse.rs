@@ -5,7 +5,7 @@
 //! members alone. So a group may run when its tail is due.
 
 use super::algorithm::{self, Algorithm};
-use super::dims::{dims4, operand_dims};
+use super::dims::{argument_dims, dims4, operand_dims};
 use super::{LayoutKind, Phase};
 use crate::graph::{BinaryOp, Graph, Node, Op, UnaryOp, Value};
 use crate::kernels::ir::LANES;
@@ -108,7 +108,8 @@ fn fits(graph: &Graph, group: &Group, kinds: &[LayoutKind]) -> bool {
     }
     let Some(root) = group.root else { return true };
     let node = graph.node(root);
-    if matches!(node.op, Op::Linear) && node.ty.dims.len() > 2 {
+    let algorithm = algorithm::algorithm(graph, node, kinds).map(|(algorithm, _)| algorithm);
+    if algorithm == Some(Algorithm::MatMul) {
         return false;
     }
     let blocked = kinds[root.index()] == LayoutKind::Blocked;
@@ -117,11 +118,13 @@ fn fits(graph: &Graph, group: &Group, kinds: &[LayoutKind]) -> bool {
     }
     // Beside a root, an operand is like the result, or has one value a channel or one in all.
     let dims = dims4(&node.ty);
-    let plain = operands.iter().all(|v| {
-        let of = operand_dims(graph.ty(*v), &node.ty);
-        of == Some(dims) || of == Some([1, dims[1], 1, 1]) || of == Some([1; 4])
+    let plain = group.members.iter().map(|m| graph.node(*m)).all(|member| {
+        (0..member.args.len()).filter(|&i| !group.contains(member.args[i])).all(|i| {
+            let of = argument_dims(graph, member, i);
+            of == Some(dims) || of == Some([1, dims[1], 1, 1]) || of == Some([1; 4])
+        })
     });
-    let contract = matches!(algorithm::algorithm(graph, node, kinds), Some((Algorithm::Contract(_), _)));
+    let contract = matches!(algorithm, Some(Algorithm::Contract(_)));
     let light = group.members.iter().all(|m| is_light(graph.node(*m)));
     plain && (!contract || light && most_alive(graph, group) <= 2)
 }

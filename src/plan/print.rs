@@ -86,6 +86,12 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
                 epilogue(&t.epilogue.expr)
             )
         }
+        TaskKind::MatMul(t) => {
+            let leads: Vec<String> = t.leads.iter().map(|l| format!("{}x{}x{}", l.count, l.x, l.w)).collect();
+            let leads = if leads.is_empty() { String::new() } else { format!(" leads {}", leads.join(" ")) };
+            let (x, w, bias) = (b(&t.x), b(&t.w), bias(&t.bias));
+            format!("{x} * {w}{bias} {}x{}x{}{leads} vectors {}", t.rows, t.inner, t.columns, t.vectors)
+        }
         TaskKind::PlanarConv(t) => format!(
             "{} * {}{} groups {} taps {} stride {},{}{}",
             b(&t.x),

@@ -22,6 +22,8 @@ pub struct Task {
 pub enum TaskKind {
     /// A contraction over channels and taps into channel blocks.
     Contract(Contract),
+    /// Products of matrices, and linear layers of several rows.
+    MatMul(MatMul),
     /// A convolution on planar buffers, vectors along the row; any groups.
     PlanarConv(PlanarConv),
     /// Each channel by itself; both layouts.
@@ -97,12 +99,47 @@ pub struct Epilogue {
     pub expr: Option<Pointwise>,
 }
 
+/// `out[l, m, n] = bias[n] + Σ_k x[l, m, k] · w[l, k, n]`.
+///
+/// `x` is dense, row-major matrices of `rows` × `inner`. `out` is blocked, `[matrices · rows, columns, 1, 1]`:
+/// each row is whole blocks, its padding lanes 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatMul {
+    /// Read.
+    pub x: BufferId,
+    /// Panels of blocks of 8 as in [`Contract::w`], a group for each matrix.
+    pub w: BufferId,
+    /// `[1, columns, 1, 1]` blocked, or none.
+    pub bias: Option<BufferId>,
+    /// Rows of a matrix of `x`.
+    pub rows: u64,
+    /// Columns of a matrix of `x`.
+    pub inner: u64,
+    /// Columns of a matrix of `out`.
+    pub columns: u64,
+    /// The matrices of `out`, outermost first; none: one.
+    pub leads: Vec<Lead>,
+    /// As in [`Contract`]; the pixels of a tile are rows.
+    pub vectors: u32,
+}
+
+/// An axis of matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// How many.
+    pub count: u64,
+    /// From one to the next, in matrices of `x`; 0 where it is the same again.
+    pub x: u64,
+    /// From one to the next, in groups of panels; 0 where it is the same again.
+    pub w: u64,
+}
+
 /// See [`TaskKind::PlanarConv`]; `x` and `out` planar.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanarConv {
     /// Read, halo included.
     pub x: BufferId,
-    /// `[O, C/groups, taps]` row-major, dense: a parameter or a constant.
+    /// `[O, C/groups, taps]` row-major, dense.
     pub w: BufferId,
     /// `[O]` dense, or none.
     pub bias: Option<BufferId>,
@@ -232,12 +269,12 @@ pub struct Resize {
 
 /// For all indices `i` in `dims`: `out[out_offset + Σ i·out_strides] = x[x_offset + Σ i·x_strides]`.
 /// Offsets and strides are bytes from element `[0, 0, 0, 0]` of the buffer. Elements are f32
-/// (`vector` false) or blocks of 8 (`vector` true).
+/// (`vector` false) or blocks of 8 (`vector` true). `x` may be `out`, where what is read is not written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StridedCopy {
     /// Read.
     pub x: BufferId,
-    /// Extents, outermost first; at most 6.
+    /// Extents, outermost first.
     pub dims: Vec<u64>,
     /// Where reading starts.
     pub x_offset: i64,
@@ -283,6 +320,11 @@ impl TaskKind {
                 reads.extend([t.x, t.w]);
                 reads.extend(t.bias);
                 Some(&t.epilogue)
+            }
+            TaskKind::MatMul(t) => {
+                reads.extend([t.x, t.w]);
+                reads.extend(t.bias);
+                None
             }
             TaskKind::PlanarConv(t) => {
                 reads.extend([t.x, t.w]);
@@ -338,6 +380,7 @@ impl TaskKind {
     pub fn word(&self) -> &'static str {
         match self {
             TaskKind::Contract(_) => "contract",
+            TaskKind::MatMul(_) => "matmul",
             TaskKind::PlanarConv(_) => "planar",
             TaskKind::Depthwise(_) => "depthwise",
             TaskKind::Pool(_) => "pool",

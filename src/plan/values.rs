@@ -90,8 +90,9 @@ impl<'g> Values<'g> {
         touched.push(task.out);
         for id in touched {
             let storage = &mut self.storages[self.places[id.0 as usize].0];
-            let first = storage.lifetime.map_or(now, |(first, _)| first);
-            storage.lifetime = Some((first.min(now), now));
+            // Tasks of both phases come interleaved: a later one may be due earlier.
+            let (first, last) = storage.lifetime.unwrap_or((now, now));
+            storage.lifetime = Some((first.min(now), last.max(now)));
         }
         match phase {
             Phase::Prepare => self.prepare.push(task),
@@ -135,9 +136,20 @@ impl<'g> Values<'g> {
 
     /// The same memory under other axes. Only of dense planar buffers.
     pub(super) fn alias(&mut self, of: BufferId, value: Option<Value>, dims: [u64; 4]) -> BufferId {
+        self.alias_in(LayoutKind::Planar, of, value, dims)
+    }
+
+    /// The same memory as rows of whole blocks, `[rows, columns, 1, 1]`. Only of dense planar buffers,
+    /// and of multiples of 8 columns.
+    pub(super) fn alias_rows(&mut self, of: BufferId, [rows, columns]: [u64; 2]) -> BufferId {
+        self.alias_in(LayoutKind::Blocked, of, None, [rows, columns, 1, 1])
+    }
+
+    fn alias_in(&mut self, kind: LayoutKind, of: BufferId, value: Option<Value>, dims: [u64; 4]) -> BufferId {
         let (storage, at) = self.places[of.0 as usize];
         let base = self.buffers[of.0 as usize].base;
-        self.add(Buffer { value, dims, layout: Layout::DENSE, base, offset: 0 }, storage, at)
+        let layout = Layout { kind, halo: Halo::NONE };
+        self.add(Buffer { value, dims, layout, base, offset: 0 }, storage, at)
     }
 
     /// A buffer together with its halo, as a buffer without one.

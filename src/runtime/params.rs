@@ -5,7 +5,7 @@ mod seed;
 mod table;
 
 pub use load::tensors_of_shape;
-pub use table::Table;
+pub use table::{Table, to_safetensors};
 
 use crate::graph::Graph;
 use crate::tensor::Tensor;

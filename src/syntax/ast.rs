@@ -115,6 +115,8 @@ pub struct Stmt {
 pub enum StmtKind {
     /// `input x [3, H, W=640] = "file"` and `tensor x [3, 4]`
     Input(InputDef),
+    /// `param table.{i} [16, 3 * n]`
+    Param(WeightDef),
     /// `weights "file"`
     Weights(Str),
     /// `labels "file"`
@@ -142,6 +144,17 @@ pub struct InputDef {
     pub dims_span: Span,
     /// The file read where no input is given.
     pub file: Option<Str>,
+}
+
+/// `param table.{i} [16, 3 * n]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightDef {
+    /// Its name, which is its key in a weight file too.
+    pub name: Name,
+    /// Its axes: exact integer arithmetic.
+    pub dims: Vec<Expr>,
+    /// The brackets of the axes.
+    pub dims_span: Span,
 }
 
 /// One axis of an input.

@@ -54,6 +54,10 @@ impl Outline {
         for statement in body {
             match &statement.kind {
                 StmtKind::Input(def) => self.line(depth, &input(def)),
+                StmtKind::Param(def) => {
+                    let dims: Vec<String> = def.dims.iter().map(flat).collect();
+                    self.line(depth, &format!("param {} [{}]", name(&def.name), dims.join(", ")));
+                }
                 StmtKind::Weights(file) => self.line(depth, &format!("weights {:?}", file.value)),
                 StmtKind::Labels(file) => self.line(depth, &format!("labels {:?}", file.value)),
                 StmtKind::Output(names) => {

@@ -55,7 +55,7 @@ fn lay_out(template: &str, choices: &[u8]) -> String {
 fn ident() -> BoxedStrategy<String> {
     prop_oneof![
         "[a-z][a-z0-9_]{0,3}",
-        "(conv|relu|it|input|kernel|model|repeat|output|weights|as|true|same|H|W|_x|out)",
+        "(conv|relu|it|input|kernel|model|repeat|output|weights|param|as|true|same|H|W|_x|out)",
     ]
     .boxed()
 }
@@ -165,11 +165,15 @@ fn statement() -> BoxedStrategy<String> {
             format!("{keyword} {BLANK}{name}{BLANK}{dims}{file}")
         },
     );
+    let sizes = list(chain(primary(), true), "[", "]", 0);
+    let param = (name(chain(primary(), false)), sizes)
+        .prop_map(|(name, sizes)| format!("param {BLANK}{name}{BLANK}{sizes}"));
     let output = vec(name(Just("2*i".to_owned()).boxed()), 1..4)
         .prop_map(|names| format!("output {BLANK}{}", names.join(&format!("{BLANK},{GAP}"))));
     prop_oneof![
         6 => apply,
         1 => input,
+        1 => param,
         1 => output,
         1 => Just(format!("weights{BLANK}\"w.safetensors\"")),
     ]

@@ -10,8 +10,8 @@ mod library;
 mod nets;
 mod pipelines;
 mod planning;
+mod random;
 mod recorded;
-mod resampling;
 mod stages;
 mod textbook;
 

@@ -112,6 +112,17 @@ fn waifu2x(executor: Executor) {
     net.check(executor);
 }
 
+fn squeezenet(executor: Executor) {
+    let Some(folder) = shared("topologies/squeezenet") else { return };
+    let net = Net {
+        text: data("nets/squeezenet.conv"),
+        weights: folder.join("weights.safetensors"),
+        input: array(&folder.join("input.npy")),
+        outputs: ["output", "output_logits"].map(|o| array(&folder.join(format!("{o}.npy")))).to_vec(),
+    };
+    net.check(executor);
+}
+
 fn upscale4x_of_a_larger_photo(executor: Executor) {
     let Some(folder) = shared("models/realesr_animevideov3_x4") else { return };
     let mut net = example("upscale4x", "input", &["output"]);
@@ -162,6 +173,11 @@ macro_rules! executors {
             #[test]
             fn waifu2x() {
                 run(super::waifu2x);
+            }
+
+            #[test]
+            fn squeezenet() {
+                run(super::squeezenet);
             }
         }
     )*};

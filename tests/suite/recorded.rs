@@ -39,6 +39,20 @@ macro_rules! executors {
             }
 
             #[test]
+            fn resizes_of_onnx() {
+                if runs() {
+                    check_all("onnx_resize", $executor, CLOSE);
+                }
+            }
+
+            #[test]
+            fn norms_and_pools_of_onnx() {
+                if runs() {
+                    check_all("onnx_networks", $executor, CLOSE);
+                }
+            }
+
+            #[test]
             fn classical_filters_on_a_photo() {
                 if runs() {
                     check_all("filters", $executor, CLOSE);

@@ -29,6 +29,7 @@ impl<'a> Calls<'a> {
             match &stmt.kind {
                 StmtKind::Apply(apply) => self.expr(&apply.value),
                 StmtKind::Repeat(repeat) => self.body(&repeat.body),
+                StmtKind::Param(_) => self.weighted = true,
                 _ => {}
             }
         }

@@ -339,6 +339,7 @@ impl<'a> Checker<'a> {
             };
         }
         let binary = match def.function {
+            Function::MatMul => return Thing::Value(self.matmul(things, span)),
             Function::Concat => return Thing::Value(self.concat(things, settings, span)),
             Function::Pow => Some(BinaryOp::Pow),
             Function::Min => Some(BinaryOp::Min),
@@ -365,6 +366,7 @@ impl<'a> Checker<'a> {
             Function::Sqrt => UnaryOp::Sqrt,
             Function::Abs => UnaryOp::Abs,
             Function::Exp => UnaryOp::Exp,
+            Function::Erf => UnaryOp::Erf,
             _ => UnaryOp::Log,
         };
         let Some(&x) = values.first() else { return Thing::Unknown };
@@ -414,6 +416,11 @@ impl<'a> Checker<'a> {
         let (Some(shapes), Some(&first)) = (shapes, ids.first()) else {
             return self.unknown(ids, span);
         };
+        if shapes.iter().any(|shape| shape.dims.is_empty()) {
+            let diagnostic = Diagnostic::error(Code::WrongRank, span, "`concat` gets a value without axes");
+            self.report(diagnostic.help("`reshape([1])` makes an axis of one element"));
+            return self.unknown(ids, span);
+        }
         let Some(axis) = self.axis(settings, first) else { return self.unknown(ids, span) };
         let Some(mut joined) = shapes.first().cloned() else { return self.unknown(ids, span) };
         for ((shape, &id), (_, place)) in shapes.iter().zip(&ids).zip(things).skip(1) {
@@ -461,7 +468,10 @@ impl<'a> Checker<'a> {
         }
         let text = format!("{shape} has no axis {axis}");
         let diagnostic = Diagnostic::error(Code::BadAxis, settings.span("axis"), text)
-            .note(format!("its axes are 0 to {}, or −{rank} to −1 from the last", rank.saturating_sub(1)))
+            .note(match rank {
+                0 => "it is a single number".to_owned(),
+                _ => format!("its axes are 0 to {}, or −{rank} to −1 from the last", rank - 1),
+            })
             .note("the batch axis is not among them");
         self.report(diagnostic);
         None
@@ -487,7 +497,7 @@ fn literal(expr: &Expr) -> Option<Thing> {
 }
 
 /// The shape of an elementwise operation, or why there is none.
-fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
+pub(super) fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
     for (plain, batched) in [(a, b), (b, a)] {
         if batched.batched && !plain.batched && plain.dims.len() > batched.dims.len() {
             return Err("a value without a batch axis has more axes than a sample of the other".to_owned());

@@ -86,11 +86,7 @@ impl<'a> Checker<'a> {
             let node = name.map_or(prefix.clone(), |name| format!("{}{name}", self.scope.prefix));
             return Key { prefix, explicit: true, node: self.drafts.named(&node) };
         }
-        self.nameless = None;
-        if self.names_needed && (name.is_none() || self.scope.unnamed.is_some()) {
-            self.report_nameless(layer, span);
-            self.nameless = Some(self.scope.unnamed.unwrap_or(span));
-        }
+        self.hold_to_names(name.is_some(), layer, span);
         match name {
             Some(name) => {
                 let prefix = format!("{}{name}", self.scope.prefix);
@@ -101,6 +97,15 @@ impl<'a> Checker<'a> {
                 let prefix = self.made_up(layer);
                 Key { prefix: prefix.clone(), explicit: false, node: prefix }
             }
+        }
+    }
+
+    /// Reports weights that cannot be found in a file because a name is missing.
+    pub fn hold_to_names(&mut self, named: bool, layer: &str, span: Span) {
+        self.nameless = None;
+        if self.names_needed && (!named || self.scope.unnamed.is_some()) {
+            self.report_nameless(layer, span);
+            self.nameless = Some(self.scope.unnamed.unwrap_or(span));
         }
     }
 
@@ -142,20 +147,25 @@ impl<'a> Checker<'a> {
         if let Some(span) = self.nameless.take() {
             self.unnamed.push(Unnamed { span, dims: dims.clone() });
         }
+        let aliases = alias.map(|a| format!("{}.{a}", key.prefix)).into_iter().collect();
         let full = format!("{}.{suffix}", key.prefix);
-        if let Some(&(id, explicit)) = self.drafts.keys.get(&full) {
-            return self.shared(&full, id, explicit || key.explicit, &dims, span);
+        self.weight(Param { key: full, aliases, dims, role, span }, key.explicit)
+    }
+
+    /// A parameter; the one that is there already where weights are shared.
+    pub fn weight(&mut self, param: Param, explicit: bool) -> Option<Id> {
+        let Param { key, dims, span, .. } = &param;
+        if let Some(&(id, shares)) = self.drafts.keys.get(key) {
+            return self.shared(key, id, shares || explicit, dims, *span);
         }
         let elements = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         if elements.is_none_or(|n| n > limits::ELEMENTS) {
             let text =
                 format!("its weight {dims:?} has more elements than the limit of {}", limits::ELEMENTS);
-            self.error(Code::TooManyElements, span, text);
+            self.error(Code::TooManyElements, *span, text);
             return None;
         }
-        let aliases = alias.map(|a| format!("{}.{a}", key.prefix)).into_iter().collect();
-        let param = Param { key: full, aliases, dims, role, span };
-        Some(self.drafts.param(param, key.explicit))
+        Some(self.drafts.param(param, explicit))
     }
 
     fn shared(&mut self, key: &str, id: Id, wanted: bool, dims: &[u64], span: Span) -> Option<Id> {

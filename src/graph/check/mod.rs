@@ -26,6 +26,7 @@ mod table;
 mod taps;
 mod thing;
 mod unused;
+mod weight;
 
 use std::collections::BTreeMap;
 

@@ -300,6 +300,7 @@ impl Checker<'_> {
 pub(super) fn describe(node: &Draft) -> String {
     match &node.op {
         Some(Op::Input(_)) => format!("input `{}`", node.name),
+        Some(Op::Param(_)) => format!("parameter `{}`", node.name),
         Some(Op::Const(_)) => "this constant".to_owned(),
         Some(op) => format!("the result of `{}`", print::op_name(op)),
         None => "this".to_owned(),

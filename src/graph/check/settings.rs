@@ -22,7 +22,10 @@ pub(super) enum Setting {
     Word(&'static str),
     Taps(Rc<Taps>),
     Numbers(Vec<f64>),
+    Region([[f64; 2]; 2]),
     Axis(i64),
+    Int(i64),
+    Ints(Vec<i64>),
     Text(String),
 }
 
@@ -63,6 +66,7 @@ impl Settings {
         number: Number -> f64;
         flag: Flag -> bool;
         word: Word -> &'static str;
+        int: Int -> i64;
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {
@@ -88,6 +92,14 @@ impl Settings {
     pub fn taps(&self, name: &str) -> Option<Rc<Taps>> {
         match self.get(name) {
             Some(Setting::Taps(taps)) => Some(Rc::clone(taps)),
+            _ => None,
+        }
+    }
+
+    /// A list of whole numbers that was given and is known.
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.get(name) {
+            Some(Setting::Ints(list)) => Some(list),
             _ => None,
         }
     }
@@ -156,6 +168,8 @@ impl<'a> Checker<'a> {
                 Kind::Taps2 => format!("`{owner}(gaussian(5))`"),
                 Kind::Whole(_) | Kind::Pair(_) | Kind::Pad if positional > 0 => format!("`{owner}(2)`"),
                 Kind::Numbers => format!("`{owner}({}=0.5)` or a list of one for each channel", def.name),
+                Kind::Ints if positional > 0 => format!("`{owner}([…])`"),
+                Kind::Axis => format!("`{owner}({}=0)`", def.name),
                 _ => format!("`{owner}({}=3)`", def.name),
             };
             self.report(diagnostic.note(format!("`{}` is {}", def.name, def.doc)).help(example));
@@ -272,7 +286,10 @@ impl<'a> Checker<'a> {
                 }
                 Some(Setting::Factor(out))
             }
+            (Kind::Region, Thing::Tuple(items)) if items.len() == 2 => self.region(items, def, span),
             (Kind::Axis, Thing::Int(v)) => Some(Setting::Axis(*v)),
+            (Kind::Int, Thing::Int(v)) => Some(Setting::Int(*v)),
+            (Kind::Ints, Thing::List(items)) => self.whole_list(items, &what).map(Setting::Ints),
             (Kind::Numbers, _) if thing.number().is_some() => Some(Setting::Numbers(vec![thing.number()?])),
             (Kind::Numbers | Kind::Bias, Thing::List(items)) => self.numbers(items).map(Setting::Numbers),
             (Kind::Text, Thing::Str(text)) => self.interpolate(text, span).map(Setting::Text),
@@ -297,6 +314,12 @@ impl<'a> Checker<'a> {
                     .collect();
                 diagnostic.help(format!("a pair has round brackets: `{}=({})`", def.name, numbers.join(", ")))
             }
+            (Kind::Ints, Thing::Int(v)) => diagnostic
+                .help(format!("a list has square brackets, of one number too: `{}=[{v}]`", def.name)),
+            (Kind::Ints, Thing::Value(_)) => {
+                diagnostic.help("a layer's value comes from the left: `value |> layer(…)`")
+            }
+            (Kind::Ints, Thing::Tuple(_)) => diagnostic.help("a list has square brackets: `[2, 3]`"),
             (Kind::Pair(_), Thing::Taps(_) | Thing::List(_)) if def.name == "kernel" => {
                 diagnostic.help("`kernel` is a size; taps are given by `weight=`, or to `filter(taps)`")
             }
@@ -355,6 +378,35 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `((y0, y1), (x0, x1))`
+    fn region(&mut self, items: &[Item], def: &Arg, span: Span) -> Option<Setting> {
+        let mut region = [[0.0; 2]; 2];
+        let mut wrong = false;
+        for (side, item) in region.iter_mut().zip(items) {
+            let Thing::Tuple(pair) = &item.thing else {
+                if matches!(item.thing, Thing::Unknown) {
+                    return None;
+                }
+                wrong = true;
+                continue;
+            };
+            wrong |= pair.len() != 2;
+            for (slot, item) in side.iter_mut().zip(pair.iter()) {
+                match item.thing.number() {
+                    Some(value) => *slot = self.narrow(value, item.span).map(|_| value)?,
+                    None if matches!(item.thing, Thing::Unknown) => return None,
+                    None => wrong = true,
+                }
+            }
+        }
+        if wrong {
+            let text = format!("`{}` takes {}", def.name, def.kind.describe());
+            self.error(Code::WrongKind, span, text);
+            return None;
+        }
+        Some(Setting::Region(region))
+    }
+
     fn positive(&mut self, thing: &Thing, span: Span, what: &str) -> Option<f64> {
         match thing.number() {
             Some(v) if v > 0.0 && v.is_finite() => Some(v),
@@ -369,6 +421,24 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+
+    fn whole_list(&mut self, items: &[Item], what: &str) -> Option<Vec<i64>> {
+        let mut out = Vec::with_capacity(items.len());
+        let mut ok = true;
+        for item in items {
+            match &item.thing {
+                Thing::Int(v) => out.push(*v),
+                Thing::Unknown => ok = false,
+                other => {
+                    ok = false;
+                    let code = if other.number().is_some() { Code::NotWhole } else { Code::WrongKind };
+                    let text = format!("{what} takes whole numbers, and this is {}", other.describe());
+                    self.error(code, item.span, text);
+                }
+            }
+        }
+        ok.then_some(out)
     }
 
     fn numbers(&mut self, items: &[Item]) -> Option<Vec<f64>> {

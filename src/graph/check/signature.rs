@@ -69,7 +69,11 @@ pub fn signature(file: &ast::File, model: Option<&str>) -> Signature {
             StmtKind::Input(def) => out.add_input(def),
             StmtKind::Weights(file) => out.weights = out.weights.take().or(Some(file_ref(file))),
             StmtKind::Labels(file) => out.labels = out.labels.take().or(Some(file_ref(file))),
-            StmtKind::Output(_) | StmtKind::Repeat(_) | StmtKind::Apply(_) | StmtKind::Error => {}
+            StmtKind::Param(_)
+            | StmtKind::Output(_)
+            | StmtKind::Repeat(_)
+            | StmtKind::Apply(_)
+            | StmtKind::Error => {}
         }
     }
     out

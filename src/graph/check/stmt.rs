@@ -20,6 +20,11 @@ impl<'a> Checker<'a> {
                 }
             }
             StmtKind::Repeat(repeat) => self.repeat(repeat, stmt.span),
+            StmtKind::Param(def) => {
+                if self.step(stmt.span) {
+                    self.free_weight(def, stmt.span);
+                }
+            }
             StmtKind::Input(def) if !top => {
                 let text = "an input is declared in a model itself, not in a block or `repeat`";
                 self.error(Code::Misplaced, stmt.span, text);

@@ -31,21 +31,29 @@ fn values(checker: &mut Checker<'_>, outputs: &[(String, Id)]) {
         }
     }
     // A statement that runs several times is unused if it is in every round.
-    let mut places: BTreeMap<Span, (bool, Option<String>)> = BTreeMap::new();
+    let mut places: BTreeMap<Span, (bool, Option<(Declared, String)>)> = BTreeMap::new();
     for (node, used) in checker.drafts.nodes.iter().zip(&used) {
-        let input = matches!(node.op, Some(Op::Input(_)));
-        if node.shape.is_none() || !(node.result || input) {
+        let declared = match node.op {
+            Some(Op::Input(_)) => Some(Declared::Input),
+            Some(Op::Param(_)) if node.result => Some(Declared::Param),
+            _ => None,
+        };
+        if node.shape.is_none() || !(node.result || declared.is_some()) {
             continue;
         }
-        let place = places.entry(node.span).or_insert((false, input.then(|| node.name.clone())));
+        let named = declared.map(|what| (what, node.name.clone()));
+        let place = places.entry(node.span).or_insert((false, named));
         place.0 |= used;
     }
-    for (span, (used, input)) in places {
+    for (span, (used, declared)) in places {
         if used {
             continue;
         }
-        let diagnostic = match input {
-            Some(name) => {
+        let diagnostic = match declared {
+            Some((Declared::Param, name)) => {
+                Diagnostic::warning(Code::UnusedValue, span, format!("the parameter `{name}` is never used"))
+            }
+            Some((Declared::Input, name)) => {
                 Diagnostic::warning(Code::UnusedInput, span, format!("the input `{name}` is never used"))
             }
             None => Diagnostic::warning(Code::UnusedValue, span, "this value is never used")
@@ -53,6 +61,13 @@ fn values(checker: &mut Checker<'_>, outputs: &[(String, Id)]) {
         };
         checker.reports.add(diagnostic);
     }
+}
+
+/// What a statement declares rather than computes.
+#[derive(Clone, Copy)]
+enum Declared {
+    Input,
+    Param,
 }
 
 fn definitions(checker: &mut Checker<'_>) {

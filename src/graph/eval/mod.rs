@@ -8,6 +8,7 @@ mod border;
 mod conv;
 mod elementwise;
 mod movement;
+mod norm;
 mod reduce;
 mod shape;
 
@@ -244,6 +245,12 @@ fn apply_op(node: &Node, args: &[TensorView<'_>], out: &mut [f32], dims: &[usize
         (Op::Binary(op), &[a, b]) => elementwise::binary(*op, a, b, out, dims),
         (Op::Prelu, &[x, slope]) => elementwise::prelu(x, slope, out),
         (Op::Softmax { axis }, &[x]) => reduce::softmax(*axis, x, out),
+        (Op::LogSoftmax { axis }, &[x]) => reduce::log_softmax(*axis, x, out),
+        (Op::GroupNorm { groups, eps }, [x, affine @ ..]) => norm::group_norm(*groups, *eps, *x, affine, out),
+        (Op::LayerNorm { axes, eps }, [x, affine @ ..]) => norm::layer_norm(*axes, *eps, *x, affine, out),
+        (&Op::Lrn { size, alpha, beta, k }, &[x]) => {
+            norm::lrn(norm::Response { size, alpha, beta, k }, x, out);
+        }
         (Op::Concat { axis }, parts) => movement::concat(*axis, parts, out, dims),
         (Op::Slice { start, step }, &[x]) => movement::slice(start, step, x, out, dims),
         (Op::Pad { before, after, mode }, &[x]) => movement::pad(before, after, *mode, x, out),

@@ -2,7 +2,7 @@
 
 use super::border;
 use super::shape::{around, each_index, planes, strides};
-use crate::graph::resample::{Tap, taps};
+use crate::graph::resample::{Tap, extrapolation, taps};
 use crate::graph::{Border, PadMode, Resize};
 use crate::tensor::TensorView;
 
@@ -92,6 +92,10 @@ pub(super) fn resize(op: &Resize, x: TensorView<'_>, out: &mut [f32], out_dims: 
     for (x, out) in x.data().chunks_exact(height * width).zip(out.chunks_exact_mut(oh * ow)) {
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(ow)) {
             for (col, out) in cols.iter().zip(out) {
+                if row.is_empty() || col.is_empty() {
+                    *out = extrapolation(op);
+                    continue;
+                }
                 let line = |r: &Tap| r.weight * col.iter().map(|c| c.weight * element(x, r, c)).sum::<f64>();
                 *out = row.iter().map(line).sum::<f64>() as f32;
             }

@@ -106,17 +106,28 @@ pub(super) fn reduce(
 
 /// [`crate::graph::Op::Softmax`]
 pub(super) fn softmax(axis: usize, x: TensorView<'_>, out: &mut [f32]) {
+    along(axis, x, out, |_, power, sum| power / sum);
+}
+
+/// [`crate::graph::Op::LogSoftmax`]
+pub(super) fn log_softmax(axis: usize, x: TensorView<'_>, out: &mut [f32]) {
+    along(axis, x, out, |difference, _, sum| difference - libm::log(sum));
+}
+
+/// What `f` makes of each element's difference `d` to the maximum along the axis, of `exp(d)`, and of the sum of those.
+fn along(axis: usize, x: TensorView<'_>, out: &mut [f32], f: impl Fn(f64, f64, f64) -> f64) {
     let [outer, len, inner] = around(x.shape(), axis);
-    let mut powers = vec![0.0; len];
+    let mut terms = vec![(0.0, 0.0); len];
     for start in (0..outer).flat_map(|o| (0..inner).map(move |i| o * len * inner + i)) {
         let line = || x.data()[start..].iter().step_by(inner).take(len);
         let largest = f64::from(line().copied().fold(f32::NEG_INFINITY, max));
-        for (power, &element) in powers.iter_mut().zip(line()) {
-            *power = libm::exp(f64::from(element) - largest);
+        for (term, &element) in terms.iter_mut().zip(line()) {
+            let difference = f64::from(element) - largest;
+            *term = (difference, libm::exp(difference));
         }
-        let sum: f64 = powers.iter().sum();
-        for (out, power) in out[start..].iter_mut().step_by(inner).zip(&powers) {
-            *out = (power / sum) as f32;
+        let sum: f64 = terms.iter().map(|t| t.1).sum();
+        for (out, (difference, power)) in out[start..].iter_mut().step_by(inner).zip(&terms) {
+            *out = f(*difference, *power, sum) as f32;
         }
     }
 }

@@ -11,6 +11,7 @@
 //! is kept beside the local field, because a network may have both: a gate computed from the whole
 //! picture, multiplied to what a few windows saw.
 
+mod blocks;
 mod pull;
 mod regular;
 

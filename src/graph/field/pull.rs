@@ -1,6 +1,7 @@
 //! Pulling an interval back through the graph.
 
 use super::Interval;
+use super::blocks::Blocks;
 use crate::graph::resample::taps_at;
 use crate::graph::{Border, Graph, Node, Op, PadMode, Pool, Value, Window};
 
@@ -24,17 +25,27 @@ pub fn pull(graph: &Graph, value: Value, wanted: [Interval; 2]) -> Vec<Option<Re
     for i in (0..=value.index()).rev() {
         let Some(region) = regions[i] else { continue };
         let node = &graph.nodes[i];
+        if let Some(blocks) = Blocks::behind(graph, node) {
+            let needed = Region { local: region.local.map(|wanted| blocks.seen(wanted)), ..region };
+            join(&mut regions, blocks.of, needed);
+            continue;
+        }
         for (position, &arg) in node.args.iter().enumerate() {
             let Some(needed) = needed(graph, node, position, arg, region) else { continue };
-            if let Some(slot) = regions.get_mut(arg.index()) {
-                *slot = Some(match *slot {
-                    None => needed,
-                    Some(known) => union(known, needed),
-                });
-            }
+            join(&mut regions, arg, needed);
         }
     }
     regions
+}
+
+/// Adds to what is needed of a value.
+fn join(regions: &mut [Option<Region>], of: Value, needed: Region) {
+    if let Some(slot) = regions.get_mut(of.index()) {
+        *slot = Some(match *slot {
+            None => needed,
+            Some(known) => union(known, needed),
+        });
+    }
 }
 
 fn union(a: Region, b: Region) -> Region {
@@ -56,7 +67,7 @@ pub(super) fn sides(graph: &Graph, value: Value) -> [i64; 2] {
 /// Whether an argument holds weights rather than positions.
 pub(super) fn is_weight(op: &Op, position: usize) -> bool {
     let data = match op {
-        Op::Binary(_) | Op::Concat { .. } => usize::MAX,
+        Op::Binary(_) | Op::Concat { .. } | Op::MatMul => usize::MAX,
         _ => 1,
     };
     position >= data
@@ -72,6 +83,11 @@ pub(super) fn is_global(graph: &Graph, node: &Node, arg: Value) -> bool {
         Op::Reduce(_, axes) => axes.iter().any(|&a| spatial(a) && long(a)),
         Op::Softmax { axis } => spatial(*axis) && long(*axis),
         Op::Linear => rank >= 3 && w > 1,
+        // Rows of the left meet columns of the right: K elements of each are summed.
+        Op::MatMul => {
+            let summed = node.args.first().and_then(|&a| graph.nodes.get(a.index()));
+            rank >= 3 && summed.and_then(|n| n.ty.dims.last()).is_some_and(|&k| k > 1)
+        }
         Op::Reshape => {
             let same = rank >= 3 && node.ty.chw().is_some_and(|[_, oh, ow]| [oh as i64, ow as i64] == [h, w]);
             !same && h * w > 1
@@ -146,12 +162,12 @@ fn along(
             let r = *factor as i64;
             Some(Interval { first: wanted.first.div_euclid(r), last: wanted.last.div_euclid(r) })
         }
-        Op::Slice { start, step } => {
+        Op::Slice { start, step } if start.len() >= 3 => {
             let (offset, step) = (last_two(start, axis), last_step(step, axis));
             let ends = [offset + wanted.first * step, offset + wanted.last * step];
             Some(Interval { first: ends[0].min(ends[1]), last: ends[0].max(ends[1]) })
         }
-        Op::Pad { before, mode, .. } => {
+        Op::Pad { before, mode, .. } if before.len() >= 3 => {
             let offset = last_two(before, axis);
             let border = match mode {
                 PadMode::Constant(_) => Border::Zero,

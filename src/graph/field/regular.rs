@@ -1,6 +1,7 @@
 //! Size, stride and start, carried forward through the graph.
 
 use super::Extent;
+use super::blocks::Blocks;
 use super::pull::{is_global, is_swap, is_weight, last_step, last_two, sides};
 use crate::graph::{Graph, Node, Op, Value, Window};
 
@@ -25,6 +26,11 @@ pub(super) fn reaches(graph: &Graph, input: Value) -> Vec<Option<Reach>> {
             let itself = [0, 1].map(|_| Some(Extent::Regular { size: 1, stride: 1, start: 0 }));
             Reach { local: Some(itself), global: false }
         });
+        if let Some(blocks) = Blocks::behind(graph, node) {
+            let from = all.get(blocks.of.index()).copied().flatten();
+            all.push(from.map(|from| Reach { local: from.local.map(|axes| blocks.reach(axes)), ..from }));
+            continue;
+        }
         for (position, &arg) in node.args.iter().enumerate() {
             if is_weight(&node.op, position) {
                 continue;
@@ -94,11 +100,11 @@ fn along(node: &Node, axis: usize, from: Extent) -> Option<Extent> {
         Op::Conv(conv) => windowed(&conv.window, axis, from),
         Op::Filter(window, _) => windowed(window, axis, from),
         Op::Pool(pool) => windowed(&pool.window, axis, from),
-        Op::Slice { start, step } => match last_step(step, axis) {
+        Op::Slice { start, step } if start.len() >= 3 => match last_step(step, axis) {
             step @ 1.. => Some(strided(moved(from, last_two(start, axis)), step as u64)),
             _ => None,
         },
-        Op::Pad { before, .. } => Some(moved(from, -last_two(before, axis))),
+        Op::Pad { before, .. } if before.len() >= 3 => Some(moved(from, -last_two(before, axis))),
         Op::ConvTranspose(conv) if conv.window.stride[axis] == 1 => {
             let window = &conv.window;
             let reach = window.effective(axis) as i64 - 1;
@@ -128,7 +134,7 @@ fn moved(extent: Extent, by: i64) -> Extent {
 }
 
 /// Stepping `by` times as far.
-fn strided(extent: Extent, by: u64) -> Extent {
+pub(super) fn strided(extent: Extent, by: u64) -> Extent {
     match extent {
         Extent::Regular { size, stride, start } => {
             Extent::Regular { size, stride: stride.saturating_mul(by), start }
@@ -138,7 +144,7 @@ fn strided(extent: Extent, by: u64) -> Extent {
 }
 
 /// Reaching over `more` positions more.
-fn widened(extent: Extent, more: u64) -> Extent {
+pub(super) fn widened(extent: Extent, more: u64) -> Extent {
     match extent {
         Extent::Regular { size, stride, start } => {
             Extent::Regular { size: size.saturating_add(more.saturating_mul(stride)), stride, start }

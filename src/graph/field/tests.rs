@@ -71,6 +71,12 @@ const MODELS: &[&str] = &[
     "input x [1, 9, 9]\ncrop(top=2, left=1)\npad(((1, 2), (3, 0)))\nconv(kernel=2, out=1)",
     "input x [1, 9, 9]\na = conv(kernel=3, pad=1, out=1)\nb = x |> conv(kernel=(1, 5), pad=(0, 2), out=1)\na + b",
     "input x [1, 8, 8]\na = conv(kernel=3, pad=1, out=1)\nconcat(a, x, axis=1)\nconv(kernel=3, pad=1, out=1)",
+    "input x [1, 9, 12]\nslice(axis=1, start=1, step=3)\nslice(axis=-1, start=2, end=-2, step=2)",
+    "input x [1, 9, 9]\nslice(axis=2, step=-1)\nconv(kernel=(1, 3), pad=(0, 2), out=1)",
+    "input x [2, 9, 9]\npad(before=[1, 2, 0], after=[0, 0, 3])\nconv(kernel=2, out=1)",
+    "input x [2, 8, 12]\nspace_to_depth(2)\nconv(kernel=2, pad=1, out=1)",
+    "input x [2, 6, 6]\nconv(kernel=3, pad=1, out=2)\nspace_to_depth(3, order=crd)\nreduce_sum(axes=[0])",
+    "input x [8, 4, 5]\nconv(kernel=2, out=8)\ndepth_to_space(2)\nconv(kernel=3, pad=1, out=1)",
     "input x [1, 8, 8]\na = avgpool(2)\nb = a |> upsample(scale=2)\nx + b",
 ];
 
@@ -107,7 +113,11 @@ fn regular_fields_are_pulled_back_intervals_everywhere() {
         let sizes = graph.ty(input.value).chw().unwrap();
         for ((value, node), field) in graph.values().zip(fields(&graph, input)) {
             let (Some(field), Some([_, h, w])) = (field, node.ty.chw()) else { continue };
-            let local = field.local.expect("no layer is global");
+            let Some(local) = field.local else {
+                // On the way to blocks, axes are mixed one by one.
+                assert!(body.contains("space_to_depth"), "{body} {}", node.name);
+                continue;
+            };
             for (axis, m) in [(0, h), (1, w)] {
                 let Extent::Regular { size, stride, start } = local[axis] else { continue };
                 for o in 0..m {
@@ -174,6 +184,34 @@ fn global_layers_see_everything_and_the_local_field_is_kept_beside() {
     assert_eq!(of("z"), Field { local: Some([three, three]), global: true });
     let last = graph.outputs[0].value;
     assert_eq!(all[last.index()], Some(Field { local: None, global: true }));
+}
+
+#[test]
+fn mixed_positions_are_seen_as_all() {
+    for (layers, global) in [
+        ("permute([0, 2, 1])", false),
+        ("permute([1, 0, 2])", true),
+        ("reshape([2, 8, 2, 4])", true),
+        ("reshape([2, 2, 8, 4])", false),
+        ("reduce_max(axes=[2])", true),
+        ("reduce_max(axes=[0])", false),
+        ("matmul(it, w)", true),
+        ("matmul(w, it)", true),
+    ] {
+        let graph =
+            graph(&format!("input x [4, 8, 4]\nparam w [4, 8]\n{layers}\ny = it\nw |> reduce_sum\noutput y"));
+        let last = fields(&graph, &graph.inputs[0]).pop().flatten().unwrap();
+        assert_eq!((last.local.is_none(), last.global), (global, global), "{layers}");
+    }
+}
+
+/// Values with fewer than three axes have one row and one column, however they are cut.
+#[test]
+fn flat_values_have_one_position() {
+    let graph = graph("input x [6]\nslice(axis=0, start=2)\npad(before=[3])\nreshape([7, 1, 1])");
+    let last = fields(&graph, &graph.inputs[0]).pop().flatten().unwrap();
+    let one = Extent::Regular { size: 1, stride: 1, start: 0 };
+    assert_eq!(last, Field { local: Some([one, one]), global: false });
 }
 
 #[test]

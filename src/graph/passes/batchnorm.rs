@@ -40,7 +40,8 @@ fn replace(r: &mut Rewrite<'_>, node: &Node, x: Value, statistics: [Value; 4], e
     let folded = match &source.op {
         Op::Conv(_) => Some(vec![channels, 1, 1, 1]),
         Op::ConvTranspose(conv) if conv.groups == 1 => Some(vec![1, channels, 1, 1]),
-        Op::Linear => Some(vec![channels, 1]),
+        // Of three axes or more the last, which a linear layer makes, is not that of channels.
+        Op::Linear if node.ty.dims.len() < 3 => Some(vec![channels, 1]),
         _ => None,
     };
     if let (Some(dims), true) = (folded, only) {

@@ -4,15 +4,18 @@
 //! constants-as-seen-from-outside; the evaluator can run either.
 
 mod batchnorm;
+mod compose;
 mod dead;
+mod expand;
 mod rewrite;
 
 pub use batchnorm::fold_batchnorm;
 pub use dead::remove_dead;
+pub use expand::expand;
 
 use super::Graph;
 
 /// All passes that a compilation runs, in their order.
 pub fn optimise(graph: &Graph) -> Graph {
-    remove_dead(&fold_batchnorm(graph))
+    remove_dead(&expand(&fold_batchnorm(graph)))
 }

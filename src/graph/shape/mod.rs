@@ -7,11 +7,13 @@
 
 mod axes;
 pub mod infer;
+mod movement;
 mod resample;
 mod transposed;
 mod window;
 
 pub use axes::{broadcast, broadcast_axis, channel_axis, concat, crop, elements, group, pixel_shuffle};
+pub use movement::{Range, axes, blocks, pad_axis, permutation, range, reshape};
 pub use resample::{scaled, scaled_by};
 pub use transposed::{TransposedAlong, pads_for_output};
 pub use window::{Along, Padding, border_fits, check_window, pad_that_gives, total_split};

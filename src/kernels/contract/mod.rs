@@ -4,7 +4,7 @@
 //! channels. [`tile`] has the kernel of a tile; here are the rows, the segments of a row and the
 //! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
 
-mod tile;
+pub(super) mod tile;
 
 use super::ir::LANES;
 use super::lower::{LowerError, Lowering};

@@ -26,7 +26,7 @@ const UNROLLED_FMAS: u32 = 1024;
 
 /// How input channels are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lanes {
+pub(in crate::kernels) enum Lanes {
     /// 8 at a time, and `rest` at the end.
     Block {
         /// 0 to 7.
@@ -38,7 +38,7 @@ pub(super) enum Lanes {
 
 /// An operand of the epilogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extra {
+pub(in crate::kernels) enum Extra {
     /// Of the output's shape.
     Full,
     /// One value for each channel.
@@ -49,7 +49,7 @@ pub(super) enum Extra {
 
 impl Extra {
     /// How a buffer relates to the output.
-    pub(super) fn of(view: &View, out: &View) -> Result<Extra, LowerError> {
+    pub(in crate::kernels) fn of(view: &View, out: &View) -> Result<Extra, LowerError> {
         if view.dims == out.dims && view.kind == LayoutKind::Blocked {
             Ok(Extra::Full)
         } else if view.dims == [1, out.dims[1], 1, 1] && view.kind == LayoutKind::Blocked {
@@ -65,23 +65,23 @@ impl Extra {
 }
 
 /// What a tile's kernel is specialised on.
-pub(super) struct TileSpec {
-    pub(super) pixels: u32,
-    pub(super) vectors: u32,
-    pub(super) lanes: Lanes,
+pub(in crate::kernels) struct TileSpec {
+    pub(in crate::kernels) pixels: u32,
+    pub(in crate::kernels) vectors: u32,
+    pub(in crate::kernels) lanes: Lanes,
     /// Rows of taps.
-    pub(super) rows: u32,
+    pub(in crate::kernels) rows: u32,
     /// Column offsets of the taps of a row.
-    pub(super) dx: Vec<i32>,
+    pub(in crate::kernels) dx: Vec<i32>,
     /// Bytes of a column of x.
-    pub(super) column_bytes: i32,
+    pub(in crate::kernels) column_bytes: i32,
     /// Columns of x from one pixel to the next.
-    pub(super) stride: i32,
+    pub(in crate::kernels) stride: i32,
     /// Bytes of out from one pixel to the next.
-    pub(super) out_column: i32,
-    pub(super) bias: bool,
-    pub(super) extras: Vec<Extra>,
-    pub(super) expr: Option<Pointwise>,
+    pub(in crate::kernels) out_column: i32,
+    pub(in crate::kernels) bias: bool,
+    pub(in crate::kernels) extras: Vec<Extra>,
+    pub(in crate::kernels) expr: Option<Pointwise>,
 }
 
 /// The variables of the kernel that the pieces share.
@@ -96,7 +96,7 @@ struct Vars {
 }
 
 impl TileSpec {
-    pub(super) fn kernel(&self) -> Kernel {
+    pub(in crate::kernels) fn kernel(&self) -> Kernel {
         let mut k = KernelBuilder::new(self.name());
         let (x, w, out) = (k.ptr_arg(), k.ptr_arg(), k.ptr_arg());
         let (tiles, blocks, plane, row) = (k.int_arg(), k.int_arg(), k.int_arg(), k.int_arg());

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use safetensors::tensor::{Dtype, TensorView};
+
 use super::Params;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
@@ -37,4 +39,19 @@ impl Params {
         }
         if diagnostics.is_empty() { Ok(Params { tensors }) } else { Err(diagnostics) }
     }
+}
+
+/// The bytes of a safetensors file of f32 tensors.
+///
+/// # Errors
+/// What the format cannot hold: a name or a size beyond its limits.
+pub fn to_safetensors(table: &Table) -> Result<Vec<u8>, String> {
+    let mut views = Vec::with_capacity(table.len());
+    let bytes: Vec<Vec<u8>> =
+        table.values().map(|t| t.data().iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+    for ((key, tensor), bytes) in table.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes);
+        views.push((key.as_str(), view.map_err(|e| e.to_string())?));
+    }
+    safetensors::serialize(views, None).map_err(|e| e.to_string())
 }

@@ -137,7 +137,7 @@ fn describe(rule: Rule) -> Option<&'static str> {
         Rule::open_paren | Rule::args | Rule::params => "`(`",
         Rule::close_paren => "`)`",
         Rule::open_bracket => "`[`",
-        Rule::dims => "the axes in `[…]`",
+        Rule::dims | Rule::shape => "the axes in `[…]`",
         Rule::close_bracket => "`]`",
         Rule::open_brace | Rule::body => "`{`",
         Rule::close_brace => "`}`",

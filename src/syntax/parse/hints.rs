@@ -48,7 +48,7 @@ impl<'a> Mistake<'a> {
 }
 
 const ITEM_WORDS: [&str; 3] = ["kernel", "block", "model"];
-const STATEMENT_WORDS: [&str; 6] = ["input", "tensor", "weights", "labels", "output", "repeat"];
+const STATEMENT_WORDS: [&str; 7] = ["input", "tensor", "param", "weights", "labels", "output", "repeat"];
 
 /// The keywords that begin something.
 fn keywords(scope: Scope) -> &'static [&'static str] {
@@ -333,6 +333,7 @@ fn form_hint(mistake: &Mistake<'_>) -> Option<String> {
         "model" => "`model name {`, with the `{` on the same line",
         "input" => "`input name [3, H, W]`",
         "tensor" => "`tensor name [3, 4, 5]`",
+        "param" => "`param name [3, 4, 5]`",
         "weights" => "`weights \"file.safetensors\"`",
         "labels" => "`labels \"file.txt\"`",
         "output" => "`output a, b`",

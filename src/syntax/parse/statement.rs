@@ -8,7 +8,9 @@ use super::grammar::Rule;
 use super::{Builder, span_of};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
-use crate::syntax::ast::{Apply, Dim, Expr, Ident, InputDef, Repeat, ShapeNote, Stmt, StmtKind, Str};
+use crate::syntax::ast::{
+    Apply, Dim, Expr, Ident, InputDef, Name, Repeat, ShapeNote, Stmt, StmtKind, Str, WeightDef,
+};
 
 impl Builder<'_> {
     /// `{ … }`, closed or not. `what` it belongs to is named where it is not.
@@ -57,6 +59,7 @@ impl Builder<'_> {
         self.too_deep = false;
         let kind = match pair.as_rule() {
             Rule::input => self.input(pair),
+            Rule::weight => self.weight(pair),
             Rule::weights => StmtKind::Weights(string(pair)),
             Rule::labels => StmtKind::Labels(string(pair)),
             Rule::output => StmtKind::Output(
@@ -156,6 +159,26 @@ impl Builder<'_> {
             }
         }
         StmtKind::Input(input)
+    }
+
+    fn weight(&mut self, pair: Pair<'_, Rule>) -> StmtKind {
+        let mut weight = WeightDef {
+            name: Name { parts: Vec::new(), span: span_of(&pair) },
+            dims: Vec::new(),
+            dims_span: Span::default(),
+        };
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::name => weight.name = self.name(part),
+                Rule::shape => {
+                    weight.dims_span = span_of(&part);
+                    let dims = part.into_inner().filter(|part| part.as_rule() == Rule::inner);
+                    weight.dims = dims.map(|dim| self.expr(dim)).collect();
+                }
+                _ => {}
+            }
+        }
+        StmtKind::Param(weight)
     }
 
     fn dim(&mut self, pair: Pair<'_, Rule>) -> Dim {

@@ -4,7 +4,7 @@ use super::expression::{Brackets, Row};
 use super::{Gap, INDENT, Printer};
 use crate::source::Span;
 use crate::syntax::ast::{
-    Apply, BlockDef, Dim, InputDef, Item, Name, Repeat, ShapeNote, Stmt, StmtKind, Str,
+    Apply, BlockDef, Dim, InputDef, Item, Name, Repeat, ShapeNote, Stmt, StmtKind, Str, WeightDef,
 };
 
 impl Printer<'_> {
@@ -115,6 +115,7 @@ impl Printer<'_> {
     fn statement(&mut self, statement: &Stmt) {
         match &statement.kind {
             StmtKind::Input(def) => self.input(def),
+            StmtKind::Param(def) => self.weight(def),
             StmtKind::Weights(file) => self.file("weights ", file),
             StmtKind::Labels(file) => self.file("labels ", file),
             StmtKind::Output(names) => self.output(names),
@@ -174,6 +175,14 @@ impl Printer<'_> {
             self.string(&file.value);
             self.done(file.span.end);
         }
+    }
+
+    fn weight(&mut self, def: &WeightDef) {
+        self.push("param ");
+        self.name(&def.name);
+        self.push(" ");
+        let rows: Vec<Row<'_>> = def.dims.iter().map(Row::Value).collect();
+        self.rows(&rows, Brackets::of("[", "]", def.dims_span));
     }
 
     fn apply(&mut self, apply: &Apply) {

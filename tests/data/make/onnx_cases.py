@@ -13,8 +13,8 @@ Written by tests/data/make/onnx_cases.py, which leaves out what the language has
 """
 FOLDER = CASES / "onnx_cases"
 cases = Cases("onnx", HEAD)
-# Tensors alone, for the modes of resampling that the graph has and the language has not.
-resize = Cases("onnx_resize", HEAD)
+resizes = Cases("onnx_resize", HEAD)
+networks = Cases("onnx_networks", HEAD)
 
 
 def load(name):
@@ -23,19 +23,19 @@ def load(name):
     return case["attributes"], [array(e) for e in case["inputs"]], [array(e) for e in case["outputs"]]
 
 
-def elementwise(name, text):
+def elementwise(name, text, to=cases):
     """Inputs a, b, … without a batch axis; `text` may use them and the attributes."""
     attributes, inputs, outputs = load(name)
     names = "abc"[:len(inputs)]
     settings = {k: number(v) for k, v in attributes.items() if isinstance(v, float)}
     declared = [f"tensor {n} {dims(x.shape)}" for n, x in zip(names, inputs)]
-    cases.add(name, declared + [text.format(**settings)], dict(zip(names, inputs)), {"y": outputs[0]})
+    to.add(name, declared + [text.format(**settings)], dict(zip(names, inputs)), {"y": outputs[0]})
 
 
-def layer(name, text, weights=None, decimals=None):
+def layer(name, text, weights=None, decimals=None, to=cases):
     """One batched input x."""
     _, arrays, outputs = load(name)
-    cases.add(name, [f"input x {dims(arrays[0].shape[1:])}", text], {"x": arrays[0]}, {"y": outputs[0]}, weights,
+    to.add(name, [f"input x {dims(arrays[0].shape[1:])}", text], {"x": arrays[0]}, {"y": outputs[0]}, weights,
               before=f"# recorded with {decimals} decimals\n" if decimals else "")
 
 
@@ -165,23 +165,57 @@ for path in sorted(FOLDER.iterdir()):
     name = path.name[5:]
     if not name.startswith("resize_"):
         continue
-    a, inputs, (y,) = load(name)
-    coordinates = a.get("coordinate_transformation_mode", "half_pixel")
-    if a.get("antialias") or a.get("exclude_outside") or "keep_aspect_ratio_policy" in a:
-        continue
-    if coordinates not in ("half_pixel", "asymmetric", "align_corners"):
-        continue
-    mode = [a["mode"], coordinates]
-    if a["mode"] == "nearest":
-        mode.append(a.get("nearest_mode", "round_prefer_floor"))
-    x = inputs[0]
-    scale = np.array(y.shape[2:]) / np.array(x.shape[2:])
-    if inputs[1].dtype == np.float32:
-        given = inputs[1][-2:]
-        scale = given[::-1] if a.get("axes") == [3, 2] else given
-    resize.text.append(f"## {name}\n{' '.join(mode)}")
-    resize.tensors[f"{name}/in/x"] = x
-    resize.tensors[f"{name}/in/scale"] = np.asarray(scale, "float32")
-    resize.tensors[f"{name}/out/y"] = y
-cases.save()
-resize.save()
+    a, (x, *rest), (y,) = load(name)
+    size, scale = y.shape[2:], None
+    # `axes` names the sides in the order of the lists; without it they are the last two of four.
+    order = [axis % 4 - 2 for axis in a.get("axes", [2, 3])]
+    sides = lambda values: [values[order.index(i)] if len(values) == 2 else values[-2 + i] for i in (0, 1)]
+    if rest[-1].dtype == np.float32:
+        scale = [number(v) for v in sides(rest[-1])]
+    elif "keep_aspect_ratio_policy" in a:
+        wanted = sides(rest[-1])
+        choose = min if a["keep_aspect_ratio_policy"] == "not_larger" else max
+        scale = [repr(float(choose(wanted[i] / x.shape[2 + i] for i in (0, 1))))] * 2
+    roi = None
+    if a.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        starts, ends = rest[0][:len(rest[0]) // 2], rest[0][len(rest[0]) // 2:]
+        roi = "(" + ", ".join(f"({number(b)}, {number(e)})" for b, e in zip(sides(starts), sides(ends))) + ")"
+    setting = lambda key: number(a[key]) if key in a else None
+    flag = lambda key: "true" if a.get(key) else None
+    layer(name, call("resize", scale=pair(scale) if scale else None,
+                     size=None if scale and "keep_aspect_ratio_policy" not in a else pair(size), mode=a["mode"],
+                     coordinates=a.get("coordinate_transformation_mode"), nearest=a.get("nearest_mode"),
+                     cubic_a=setting("cubic_coeff_a"), exclude_outside=flag("exclude_outside"),
+                     antialias=flag("antialias"), roi=roi, extrapolation=setting("extrapolation_value")), to=resizes)
+layer("upsample_nearest", call("resize", scale="(2, 3)", coordinates="asymmetric", nearest="floor"), to=resizes)
+
+for form in ("default", "dilations", "pads", "same_lower", "same_upper", "strides"):
+    a = load(f"lppool_2d_{form}")[0]
+    settings = window(f"lppool_2d_{form}")
+    settings["stride"] = settings["stride"] or "1"
+    layer(f"lppool_2d_{form}", call("lppool", kernel=pair(a["kernel_shape"]), p=a["p"], **settings), to=networks)
+a = load("averagepool_2d_dilations")[0]
+layer("averagepool_2d_dilations", call("avgpool", kernel=pair(a["kernel_shape"]), **window("averagepool_2d_dilations"),
+                                       ceil_mode="true", count_include_pad="false"), to=networks)
+for form in ("example", "epsilon"):
+    a, (_, scale, shift), _ = load(f"instancenorm_{form}")
+    text = call("instance_norm", eps=number(a["epsilon"]) if "epsilon" in a else None)
+    layer(f"instancenorm_{form}", f"n = {text}", {"n.weight": scale, "n.bias": shift}, to=networks)
+    name = f"batchnorm_{form}_training_mode"
+    a, (x, scale, shift, _, _), (y, _, _) = load(name)
+    text = call("batchnorm", eps=number(a["epsilon"]) if "epsilon" in a else None, training="true")
+    networks.add(name, [f"tensor x {dims(x.shape)}", f"n = {text}"], {"x": x}, {"y": y},
+                 {"n.weight": scale, "n.bias": shift})
+for form in ("", "_default"):
+    a = load(f"lrn{form}")[0]
+    setting = lambda key: number(a[key]) if key in a else None
+    layer(f"lrn{form}", call("lrn", size=a["size"], alpha=setting("alpha"), beta=setting("beta"), k=setting("bias")),
+          to=networks)
+for name, text in {
+    "hardsigmoid": "hardsigmoid(a, alpha={alpha}, beta={beta})", "hardsigmoid_default": "hardsigmoid(a, alpha=0.2)",
+    "hardsigmoid_example": "hardsigmoid(a, alpha={alpha}, beta={beta})",
+    "selu": "selu(a, alpha={alpha}, gamma={gamma})", "selu_example": "selu(a, alpha={alpha}, gamma={gamma})",
+}.items():
+    elementwise(name, text, to=networks)
+for collection in (cases, resizes, networks):
+    collection.save()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use convc::diag::{RenderOptions, render};
-use convc::graph::check::{CheckOptions, check};
+use convc::graph::check::{CheckOptions, check, signature};
 use convc::graph::verify::verify;
 use convc::graph::{Graph, Type};
 use convc::runtime::params::Params;
@@ -105,7 +105,8 @@ pub fn load(collection: &str) -> Vec<Case> {
     cases
 }
 
-fn safetensors_of(tensors: &[(String, Tensor)]) -> Vec<u8> {
+/// The bytes of a safetensors file.
+pub fn safetensors_of(tensors: &[(String, Tensor)]) -> Vec<u8> {
     let bytes: Vec<Vec<u8>> =
         tensors.iter().map(|(_, t)| t.data().iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
@@ -138,8 +139,10 @@ impl Case {
     /// The model's graph and the values of its parameters.
     pub fn build(&self) -> (Graph, Params) {
         // The recorded inputs of pictures have a batch axis that the text does not count.
-        let batched = self.text.contains("input ");
+        let (file, _) = parse(&Source::new(self.name.as_str(), self.text.as_str()));
+        let declared = signature(&file, None).inputs;
         let axes = self.inputs.iter().map(|(name, tensor)| {
+            let batched = declared.iter().any(|d| d.name == *name && d.batched);
             let axes = if batched { &tensor.shape()[1..] } else { tensor.shape() };
             (name.clone(), axes.iter().map(|&d| d as u64).collect())
         });

@@ -2,7 +2,7 @@
 
 use super::super::scope::Checker;
 use super::super::settings::Settings;
-use super::super::table::Layer;
+use super::super::table::{Layer, SELU};
 use super::super::thing::Id;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::{Op, UnaryOp};
@@ -22,6 +22,13 @@ impl Checker<'_> {
                 .word("approximate", "none")
                 .map(|word| if word == "tanh" { UnaryOp::GeluTanh } else { UnaryOp::Gelu }),
             Layer::Clamp => self.clamp(settings),
+            Layer::Selu => both(settings, ("alpha", SELU[0]), ("gamma", SELU[1]))
+                .map(|[alpha, gamma]| UnaryOp::Selu { alpha, gamma }),
+            Layer::HardSigmoid => both(settings, ("alpha", 1.0 / 6.0), ("beta", 0.5))
+                .map(|[alpha, beta]| UnaryOp::HardSigmoid { alpha, beta }),
+            Layer::ThresholdedRelu => {
+                settings.number("alpha", 1.0).map(|v| UnaryOp::ThresholdedRelu { alpha: v as f32 })
+            }
             _ => None,
         };
         let Some(op) = op else { return self.unknown(vec![x], span) };
@@ -61,4 +68,9 @@ impl Checker<'_> {
         }
         Some(UnaryOp::Clamp { lo: lo as f32, hi: hi as f32 })
     }
+}
+
+/// Two settings by their names and defaults.
+fn both(settings: &Settings, one: (&str, f64), other: (&str, f64)) -> Option<[f32; 2]> {
+    Some([settings.number(one.0, one.1)? as f32, settings.number(other.0, other.1)? as f32])
 }

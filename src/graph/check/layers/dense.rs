@@ -1,6 +1,7 @@
 //! Linear, flatten, softmax.
 
 use super::super::scope::Checker;
+use super::super::table::Layer;
 use super::super::thing::{Dim, Id, Shape};
 use super::Use;
 use crate::diag::{Code, Diagnostic};
@@ -76,15 +77,18 @@ impl Checker<'_> {
         self.report(diagnostic.help(help).help("`global_avgpool` before it makes one value of each channel"));
     }
 
-    /// `softmax(axis=…)`
+    /// `softmax(axis=…)` and `log_softmax(axis=…)`
     pub(super) fn softmax(&mut self, at: &Use<'_>) -> Id {
         let shape = self.shape(at.x);
         if shape.as_ref().is_some_and(|s| s.dims.is_empty()) {
-            self.error(Code::WrongRank, at.settings.span, "`softmax` gets a value without axes");
+            let text = format!("`{}` gets a value without axes", at.def.name);
+            self.error(Code::WrongRank, at.settings.span, text);
             return self.unknown(vec![at.x], at.span);
         }
         let Some(axis) = self.axis(at.settings, at.x) else { return self.unknown(vec![at.x], at.span) };
-        self.emit(Some(Op::Softmax { axis }), vec![at.x], shape, "softmax", at.span)
+        let op =
+            if at.def.layer == Layer::LogSoftmax { Op::LogSoftmax { axis } } else { Op::Softmax { axis } };
+        self.emit(Some(op), vec![at.x], shape, at.def.name, at.span)
     }
 }
 

@@ -4,9 +4,16 @@ mod activation;
 mod conv;
 mod dense;
 mod explain;
+mod matrix;
+mod movement;
 mod norm;
+mod own_norm;
 mod pool;
+mod reduce;
+mod resize;
+mod shuffle;
 mod sides;
+mod training;
 mod transposed;
 mod window;
 
@@ -46,21 +53,38 @@ impl<'a> Checker<'a> {
             Layer::Conv => self.conv(&at),
             Layer::Filter => self.filter(&at),
             Layer::ConvTranspose => self.conv_transpose(&at),
-            Layer::MaxPool | Layer::AvgPool => self.pool(&at),
+            Layer::MaxPool | Layer::AvgPool | Layer::LpPool => self.pool(&at),
             Layer::GlobalAvgPool | Layer::GlobalMaxPool => self.global_pool(&at),
+            Layer::GlobalLpPool => self.global_lppool(&at),
             Layer::Linear => self.linear(&at),
             Layer::Flatten => self.flatten(&at),
             Layer::BatchNorm => self.batchnorm(&at),
             Layer::Normalize => self.normalize(&at),
             Layer::Prelu => self.prelu(&at),
-            Layer::Softmax => self.softmax(&at),
+            Layer::InstanceNorm | Layer::GroupNorm => self.group_norm(&at),
+            Layer::LayerNorm => self.layer_norm(&at),
+            Layer::Lrn => self.lrn(&at),
+            Layer::Softmax | Layer::LogSoftmax => self.softmax(&at),
+            Layer::Resize => self.resize(&at),
             Layer::Upsample => self.upsample(&at),
             Layer::PixelShuffle => self.pixel_shuffle(&at),
             Layer::Pad => self.pad(&at),
             Layer::Crop => self.crop(&at),
-            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp => {
-                self.activation(def.layer, &settings, x, span)
-            }
+            Layer::Plain(_)
+            | Layer::LeakyRelu
+            | Layer::Elu
+            | Layer::Celu
+            | Layer::Gelu
+            | Layer::Clamp
+            | Layer::Selu
+            | Layer::HardSigmoid
+            | Layer::ThresholdedRelu => self.activation(def.layer, &settings, x, span),
+            Layer::Reshape => self.reshape(&at),
+            Layer::Permute => self.permute(&at),
+            Layer::Slice => self.slice(&at),
+            Layer::Reduce(what) => self.reduce(&at, what),
+            Layer::DepthToSpace => self.depth_to_space(&at),
+            Layer::SpaceToDepth => self.space_to_depth(&at),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::graph::{BinaryOp, Op, ParamRole};
 
 impl Checker<'_> {
     /// The channels of what a layer is applied to; reports where there is no axis.
-    fn channel_dim(&mut self, at: &Use<'_>) -> Option<(Shape, Dim)> {
+    pub(super) fn channel_dim(&mut self, at: &Use<'_>) -> Option<(Shape, Dim)> {
         let shape = self.shape(at.x)?;
         match channel_axis(shape.dims.len()).and_then(|axis| shape.dims.get(axis).copied()) {
             Some(dim) => Some((shape, dim)),
@@ -22,22 +22,29 @@ impl Checker<'_> {
         }
     }
 
+    /// `eps`, which must not be negative.
+    pub(super) fn eps(&mut self, at: &Use<'_>) -> Option<f32> {
+        let eps = at.settings.number("eps", 1e-5)?;
+        if eps < 0.0 {
+            let text = format!("`eps` must not be below 0, and this is {eps}");
+            self.error(Code::OutOfRange, at.settings.span("eps"), text);
+            return None;
+        }
+        Some(eps as f32)
+    }
+
     /// `batchnorm(eps=…)`
     pub(super) fn batchnorm(&mut self, at: &Use<'_>) -> Id {
         let s = at.settings;
         let key = self.key(s.text("key"), at.name, "batchnorm", s.span);
-        let eps = s.number("eps", 1e-5);
-        if let Some(eps) = eps.filter(|&e| e < 0.0) {
-            self.error(
-                Code::OutOfRange,
-                s.span("eps"),
-                format!("`eps` must not be below 0, and this is {eps}"),
-            );
-            return self.unknown(vec![at.x], at.span);
-        }
-        let (Some(eps), Some((shape, channels))) = (eps, self.channel_dim(at)) else {
+        let (Some(eps), Some(training), Some((shape, channels))) =
+            (self.eps(at), s.flag("training", false), self.channel_dim(at))
+        else {
             return self.unknown(vec![at.x], at.span);
         };
+        if training {
+            return self.batchnorm_in_training(at, key, eps, &shape);
+        }
         let Some(c) = channels else {
             return self.emit(None, vec![at.x], Some(shape), "batchnorm", at.span);
         };
@@ -54,7 +61,7 @@ impl Checker<'_> {
                 None => return self.unknown(args, at.span),
             }
         }
-        let op = Op::BatchNorm { eps: eps as f32 };
+        let op = Op::BatchNorm { eps };
         self.emit_as(Some(op), args, Some(shape), key.node, at.span)
     }
 

@@ -6,10 +6,13 @@ use super::super::thing::{Dim, Id};
 use super::Use;
 use super::window::{Asked, Placed};
 use crate::diag::{Code, Diagnostic};
-use crate::graph::{Border, Op, Pool, PoolKind, ReduceKind};
+use crate::graph::{Border, Op, Pads, Pool, PoolKind, ReduceKind, Window};
+
+/// Beyond it `x^p` leaves the range of f32 for nearly every x.
+const MAX_EXPONENT: u32 = 64;
 
 impl Checker<'_> {
-    /// `maxpool` and `avgpool`
+    /// `maxpool`, `avgpool` and `lppool`
     pub(super) fn pool(&mut self, at: &Use<'_>) -> Id {
         let s = at.settings;
         let kernel = s.pair("kernel", [1, 1]);
@@ -17,6 +20,7 @@ impl Checker<'_> {
         let (dilation, ceil) = (s.pair("dilation", [1, 1]), s.flag("ceil_mode", false));
         let kind = match at.def.layer {
             Layer::MaxPool => Some(PoolKind::Max),
+            Layer::LpPool => self.exponent(at).map(|p| PoolKind::Lp { p }),
             _ => s
                 .flag("count_include_pad", true)
                 .map(|count_include_pad| PoolKind::Average { count_include_pad }),
@@ -61,6 +65,32 @@ impl Checker<'_> {
             return false;
         }
         true
+    }
+
+    /// `p`; reports one that is too large.
+    fn exponent(&mut self, at: &Use<'_>) -> Option<u32> {
+        let p = at.settings.whole("p", 2u64)?;
+        match u32::try_from(p).ok().filter(|&p| p <= MAX_EXPONENT) {
+            Some(p) => Some(p),
+            None => {
+                let text = format!("`p` is at most {MAX_EXPONENT}, and this is {p}");
+                self.error(Code::OutOfRange, at.settings.span("p"), text);
+                None
+            }
+        }
+    }
+
+    /// `global_lppool`: one window that is the whole plane.
+    pub(super) fn global_lppool(&mut self, at: &Use<'_>) -> Id {
+        let (Some(p), Some((shape, [c, h, w]))) = (self.exponent(at), self.picture(at)) else {
+            return self.unknown(vec![at.x], at.span);
+        };
+        let shape = shape.with_chw([c, Some(1), Some(1)]);
+        let op = h.zip(w).map(|(h, w)| {
+            let window = Window { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pad: Pads::default() };
+            Op::Pool(Pool { kind: PoolKind::Lp { p }, window })
+        });
+        self.emit(op, vec![at.x], Some(shape), at.def.name, at.span)
     }
 
     /// `global_avgpool` and `global_maxpool`

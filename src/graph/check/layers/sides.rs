@@ -72,7 +72,8 @@ impl Checker<'_> {
         self.emit(op, vec![at.x], Some(shape), "upsample", at.span)
     }
 
-    fn side_error(&mut self, at: &Use<'_>, error: ShapeError) -> Id {
+    /// Reports a broken shape rule at the setting that it is about.
+    pub(super) fn side_error(&mut self, at: &Use<'_>, error: ShapeError) -> Id {
         let diagnostic = self.shape_error(error.clone(), at.settings.span(error.about));
         let diagnostic = self.with_source(diagnostic, at.x);
         self.report(diagnostic);
@@ -97,6 +98,18 @@ impl Checker<'_> {
     /// `pad(n, border=…)`
     pub(super) fn pad(&mut self, at: &Use<'_>) -> Id {
         let s = at.settings;
+        if s.given("before") || s.given("after") {
+            return self.pad_axes(at);
+        }
+        if !s.given("pad") {
+            self.missing(
+                at,
+                "pad",
+                ", `before` or `after`",
+                "`pad(2)` adds two rows and columns on each side",
+            );
+            return self.unknown(vec![at.x], at.span);
+        }
         let padding = s.pad("pad", [Padding::Valid; 2]);
         let (border, value) = (Self::border(s), s.number("value", 0.0));
         let (Some(padding), Some(border), Some(value), Some((shape, [c, h, w]))) =
@@ -129,12 +142,7 @@ impl Checker<'_> {
             (before[rank - 2 + i], after[rank - 2 + i]) = sides;
             out[i] = n.map(|n| n.saturating_add(sides.0).saturating_add(sides.1));
         }
-        let mode = match border {
-            Border::Zero => PadMode::Constant(value as f32),
-            Border::Replicate => PadMode::Replicate,
-            Border::Reflect => PadMode::Reflect,
-            Border::Wrap => PadMode::Wrap,
-        };
+        let mode = pad_mode(border, value);
         let shape = shape.with_chw([c, out[0], out[1]]);
         self.emit(Some(Op::Pad { before, after, mode }), vec![at.x], Some(shape), "pad", at.span)
     }
@@ -190,5 +198,15 @@ impl Checker<'_> {
             "crop",
             at.span,
         )
+    }
+}
+
+/// What a border puts around a value.
+pub(super) fn pad_mode(border: Border, value: f64) -> PadMode {
+    match border {
+        Border::Zero => PadMode::Constant(value as f32),
+        Border::Replicate => PadMode::Replicate,
+        Border::Reflect => PadMode::Reflect,
+        Border::Wrap => PadMode::Wrap,
     }
 }

@@ -20,6 +20,7 @@ pub(in crate::graph::check) const FUNCTIONS: &[FunctionDef] = &[
     of("abs", Function::Abs, (1, 1), "|x| of a value or a number.", "input x [3, 8, 8]\nabs(x - 0.5)"),
     of("exp", Function::Exp, (1, 1), "eˣ of a value or a number.", "input x [3, 8, 8]\nexp(-x)"),
     of("log", Function::Log, (1, 1), "The natural logarithm of a value.", "input x [3, 8, 8]\nlog(x + 1)"),
+    of("erf", Function::Erf, (1, 1), "The error function of a value.", "input x [3, 8, 8]\nerf(x / 2)"),
     of("pow", Function::Pow, (2, 2), "aᵇ of values.", "input x [3, 8, 8]\npow(x, 2.2)"),
     of("min", Function::Min, (2, usize::MAX), "The smallest; NaN if any is.", "input x [3, 8, 8]\nmin(x, 1)"),
     of(
@@ -42,6 +43,13 @@ pub(in crate::graph::check) const FUNCTIONS: &[FunctionDef] = &[
         doc: "Joins values along an axis; all other axes must be equal.",
         example: "input x [3, 8, 8]\nconcat(x, relu(-x)) -> [6, 8, 8]",
     },
+    of(
+        "matmul",
+        Function::MatMul,
+        (2, 2),
+        "Matrix products over the last two axes, `[…, M, K]` by `[…, K, N]`; the axes before go together as those of `+` do.",
+        "input x [4, 10, 16]\nparam w [16, 8]\nmatmul(x, w) -> [4, 10, 8]",
+    ),
     FunctionDef {
         name: "gaussian",
         function: Function::Gaussian,

@@ -3,30 +3,31 @@
 use super::Kind::{
     self, Axis, Bias, Factor, Flag, Number, Numbers, Pad, Pair, Taps2, Taps4, Text, Whole, Word,
 };
-use super::{Arg, Layer, LayerDef, may, must, with};
+use super::{Arg, Layer, LayerDef, may, movement, must, network_layers as network, with};
 use crate::graph::UnaryOp;
 
 const BORDERS: Kind = Word(&["zero", "replicate", "reflect", "wrap"]);
 
 const STRIDE: Arg = with("stride", Pair(1), "1", "step of the window");
-const DILATION: Arg = with("dilation", Pair(1), "1", "step between taps");
-const PAD: Arg = with("pad", Pad, "0", "elements assumed on each side");
-const PAD_TOTAL: Arg = may(
+pub(super) const DILATION: Arg = with("dilation", Pair(1), "1", "step between taps");
+pub(super) const PAD: Arg = with("pad", Pad, "0", "elements assumed on each side");
+pub(super) const PAD_TOTAL: Arg = may(
     "pad_total",
     Pair(0),
     "the textbook's total padding p: ceil(p/2) on top and left, floor(p/2) at the bottom and right",
 );
 const GROUPS: Arg = with("groups", Whole(1), "1", "groups of channels that do not see each other");
 const IN: Arg = may("in", Whole(1), "channels of the input; inferred, and checked where given");
-const KEY: Arg = may("key", Text, "prefix of its tensors in the weight file, where that is not its name");
-const BORDER: Arg = with("border", BORDERS, "zero", "what lies around the input");
+pub(super) const KEY: Arg =
+    may("key", Text, "prefix of its tensors in the weight file, where that is not its name");
+pub(super) const BORDER: Arg = with("border", BORDERS, "zero", "what lies around the input");
 const FLIP: Arg =
     with("flip", Flag, "false", "turn the taps around: true convolution instead of cross-correlation");
-const CEIL: Arg = with("ceil_mode", Flag, "false", "round the output's size up");
+pub(super) const CEIL: Arg = with("ceil_mode", Flag, "false", "round the output's size up");
 
 const WINDOW_RULE: &str = "`out = floor((n + p − k_eff)/s) + 1` along each side, with `k_eff = (k − 1)·d + 1` and p the padding of both sides";
-const POOL_RULE: &str = "`out = floor((n + p − k_eff)/s) + 1` along each side; with `ceil_mode`, `ceil` instead, less one if the last window would start past the input";
-const SAME_SHAPE: &str = "the shape stays as it is";
+pub(super) const POOL_RULE: &str = "`out = floor((n + p − k_eff)/s) + 1` along each side; with `ceil_mode`, `ceil` instead, less one if the last window would start past the input";
+pub(super) const SAME_SHAPE: &str = "the shape stays as it is";
 
 /// An activation without settings.
 const fn plain(name: &'static str, op: UnaryOp, doc: &'static str, example: &'static str) -> LayerDef {
@@ -137,6 +138,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
             may("stride", Pair(1), "step of the window; the kernel's size where not given"),
             PAD,
             PAD_TOTAL,
+            DILATION,
             CEIL,
             with("count_include_pad", Flag, "true", "whether padding counts in the divisor"),
         ],
@@ -163,6 +165,8 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`[C, H, W]` to `[C, 1, 1]`",
         example: "input x [512, 7, 7]\nglobal_maxpool -> [512, 1, 1]",
     },
+    network::LPPOOL,
+    network::GLOBAL_LPPOOL,
     LayerDef {
         name: "linear",
         layer: Layer::Linear,
@@ -189,12 +193,25 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
     LayerDef {
         name: "batchnorm",
         layer: Layer::BatchNorm,
-        args: &[with("eps", Number, "1e-5", "added to the variance"), KEY],
+        args: &[
+            with("eps", Number, "1e-5", "added to the variance"),
+            with(
+                "training",
+                Flag,
+                "false",
+                "take mean and variance of the value itself, over all axes but that of the channels; it must be a `tensor`",
+            ),
+            KEY,
+        ],
         positional: 0,
         doc: "`(x − running_mean) / sqrt(running_var + eps) · weight + bias` for each channel. Weights, each `[C]`: `.weight` (or `.scale`), `.bias` (or `.shift`), `.running_mean` (or `.mean`), `.running_var` (or `.var`).",
         rule: SAME_SHAPE,
         example: "input x [64, 56, 56]\nbn1 = batchnorm",
     },
+    network::INSTANCE_NORM,
+    network::GROUP_NORM,
+    network::LAYER_NORM,
+    network::LRN,
     LayerDef {
         name: "normalize",
         layer: Layer::Normalize,
@@ -233,12 +250,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: SAME_SHAPE,
         example: "input x [3, 8, 8]\nelu(alpha=0.5)",
     },
-    plain(
-        "selu",
-        UnaryOp::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
-        "`1.0507 · elu(x)` with `alpha = 1.67326`, the self-normalising constants.",
-        "input x [3, 8, 8]\nselu",
-    ),
+    network::SELU_LAYER,
     LayerDef {
         name: "celu",
         layer: Layer::Celu,
@@ -260,16 +272,12 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
     plain("silu", UnaryOp::Silu, "`x · sigmoid(x)`", "input x [3, 8, 8]\nsilu"),
     plain("sigmoid", UnaryOp::Sigmoid, "`1 / (1 + e⁻ˣ)`", "input x [3, 8, 8]\nsigmoid"),
     plain("tanh", UnaryOp::Tanh, "`tanh x`", "input x [3, 8, 8]\ntanh"),
-    plain(
-        "hardsigmoid",
-        UnaryOp::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
-        "`min(max(x/6 + 0.5, 0), 1)`",
-        "input x [3, 8, 8]\nhardsigmoid",
-    ),
+    network::HARDSIGMOID,
     plain("hardswish", UnaryOp::HardSwish, "`x · hardsigmoid(x)`", "input x [3, 8, 8]\nhardswish"),
     plain("softplus", UnaryOp::Softplus, "`ln(1 + eˣ)`", "input x [3, 8, 8]\nsoftplus"),
     plain("softsign", UnaryOp::Softsign, "`x / (1 + |x|)`", "input x [3, 8, 8]\nsoftsign"),
     plain("mish", UnaryOp::Mish, "`x · tanh(softplus(x))`", "input x [3, 8, 8]\nmish"),
+    network::THRESHOLDED_RELU,
     LayerDef {
         name: "softmax",
         layer: Layer::Softmax,
@@ -279,6 +287,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: SAME_SHAPE,
         example: "input x [10]\nsoftmax",
     },
+    network::LOG_SOFTMAX,
     LayerDef {
         name: "clamp",
         layer: Layer::Clamp,
@@ -315,6 +324,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`out = floor(n·scale)` along each side, or `size`",
         example: "input x [16, 20, 30]\nupsample(scale=2, mode=bilinear) -> [16, 40, 60]",
     },
+    network::RESIZE,
     LayerDef {
         name: "pixel_shuffle",
         layer: Layer::PixelShuffle,
@@ -324,19 +334,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`[C·r², H, W]` to `[C, H·r, W·r]`",
         example: "input x [48, 20, 30]\npixel_shuffle(4) -> [3, 80, 120]",
     },
-    LayerDef {
-        name: "pad",
-        layer: Layer::Pad,
-        args: &[
-            must("pad", Pad, "elements added on each side"),
-            BORDER,
-            with("value", Number, "0", "what `border=zero` adds"),
-        ],
-        positional: 1,
-        doc: "Adds rows and columns around each channel.",
-        rule: "`out = n + p` along each side",
-        example: "input x [3, 8, 8]\npad(((1, 0), (2, 2)), border=reflect) -> [3, 9, 12]",
-    },
+    movement::PAD,
     LayerDef {
         name: "crop",
         layer: Layer::Crop,
@@ -352,4 +350,13 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         rule: "`out = n − before − after` along each side, at least 1",
         example: "input x [3, 8, 8]\ncrop(top=1, left=2) -> [3, 7, 6]",
     },
+    movement::RESHAPE,
+    movement::PERMUTE,
+    movement::SLICE,
+    movement::REDUCE_SUM,
+    movement::REDUCE_MEAN,
+    movement::REDUCE_MAX,
+    movement::REDUCE_MIN,
+    movement::DEPTH_TO_SPACE,
+    movement::SPACE_TO_DEPTH,
 ];

@@ -5,12 +5,15 @@
 
 mod functions;
 mod layers;
+mod movement;
+mod network_layers;
 mod reference;
 
 pub use reference::reference;
 
 pub(super) use functions::FUNCTIONS;
 pub(super) use layers::LAYERS;
+pub(super) use network_layers::SELU;
 
 use crate::graph::UnaryOp;
 
@@ -39,8 +42,14 @@ pub(super) enum Kind {
     Taps4,
     /// A number, or a list of one for each channel.
     Numbers,
+    /// `((y0, y1), (x0, x1))`, numbers.
+    Region,
     /// An axis, from 0, or from the last as −1.
     Axis,
+    /// A whole number, which may be negative.
+    Int,
+    /// A list of whole numbers, which may be negative.
+    Ints,
     /// A string.
     Text,
 }
@@ -68,7 +77,10 @@ impl Kind {
             Kind::Taps2 => "a kernel `[[…], …]`".to_owned(),
             Kind::Taps4 => "a kernel of four axes, `[out, in/groups, kh, kw]`".to_owned(),
             Kind::Numbers => "a number or a list of one for each channel".to_owned(),
+            Kind::Region => "pairs of numbers `((y0, y1), (x0, x1))`".to_owned(),
             Kind::Axis => "an axis, counted from 0 or, from the last, −1".to_owned(),
+            Kind::Int => "a whole number".to_owned(),
+            Kind::Ints => "a list of whole numbers".to_owned(),
             Kind::Text => "a string".to_owned(),
         }
     }
@@ -130,6 +142,12 @@ pub(super) enum Layer {
     PixelShuffle,
     Pad,
     Crop,
+    Reshape,
+    Permute,
+    Slice,
+    Reduce(Reduction),
+    DepthToSpace,
+    SpaceToDepth,
     /// An activation without settings.
     Plain(UnaryOp),
     LeakyRelu,
@@ -137,6 +155,26 @@ pub(super) enum Layer {
     Celu,
     Gelu,
     Clamp,
+    LpPool,
+    GlobalLpPool,
+    InstanceNorm,
+    GroupNorm,
+    LayerNorm,
+    Lrn,
+    LogSoftmax,
+    Selu,
+    HardSigmoid,
+    ThresholdedRelu,
+    Resize,
+}
+
+/// What `reduce_…` computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
 }
 
 /// A layer.
@@ -159,7 +197,15 @@ impl LayerDef {
     pub fn elementwise(&self) -> bool {
         matches!(
             self.layer,
-            Layer::Plain(_) | Layer::LeakyRelu | Layer::Elu | Layer::Celu | Layer::Gelu | Layer::Clamp
+            Layer::Plain(_)
+                | Layer::LeakyRelu
+                | Layer::Elu
+                | Layer::Celu
+                | Layer::Gelu
+                | Layer::Clamp
+                | Layer::Selu
+                | Layer::HardSigmoid
+                | Layer::ThresholdedRelu
         )
     }
 
@@ -167,7 +213,14 @@ impl LayerDef {
     pub fn weighted(&self) -> bool {
         matches!(
             self.layer,
-            Layer::Conv | Layer::ConvTranspose | Layer::Linear | Layer::BatchNorm | Layer::Prelu
+            Layer::Conv
+                | Layer::ConvTranspose
+                | Layer::Linear
+                | Layer::BatchNorm
+                | Layer::InstanceNorm
+                | Layer::GroupNorm
+                | Layer::LayerNorm
+                | Layer::Prelu
         )
     }
 }
@@ -179,10 +232,12 @@ pub(super) enum Function {
     Abs,
     Exp,
     Log,
+    Erf,
     Pow,
     Min,
     Max,
     Concat,
+    MatMul,
     Gaussian,
     Box,
     SobelX,
@@ -257,7 +312,27 @@ pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("upscale_factor", "factor"),
     ("scale", "factor"),
     ("dim", "axis"),
+    ("dim", "axes"),
+    ("axis", "axes"),
+    ("dims", "axes"),
+    ("perm", "axes"),
+    ("keepdim", "keepdims"),
+    ("starts", "start"),
+    ("ends", "end"),
+    ("stop", "end"),
+    ("steps", "step"),
+    ("stride", "step"),
+    ("blocksize", "factor"),
+    ("block_size", "factor"),
+    ("mode", "order"),
     ("epsilon", "eps"),
+    ("num_groups", "groups"),
+    ("norm_type", "p"),
+    ("coordinate_transformation_mode", "coordinates"),
+    ("nearest_mode", "nearest"),
+    ("cubic_coeff_a", "cubic_a"),
+    ("extrapolation_value", "extrapolation"),
+    ("training_mode", "training"),
     ("taps", "weight"),
     ("weights", "weight"),
     ("min_val", "min"),

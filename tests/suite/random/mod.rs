@@ -1,0 +1,54 @@
+//! Random graphs, not written as text: every operation on values of every rank, by every executor.
+
+mod maker;
+mod ops;
+
+use convc::tensor::Tensor;
+use proptest::prelude::*;
+
+use crate::executors::agree;
+use maker::{Choices, Maker};
+
+/// A graph of some operations; each number says which and how.
+fn run(script: &[u64]) {
+    let mut maker = Maker::new();
+    for &seed in script {
+        maker.choices = Choices::new(seed);
+        let which = maker.choices.below(ops::KINDS);
+        let before = maker.graph.nodes.len();
+        if ops::append(&mut maker, which).is_none() && maker.graph.nodes.len() == before {
+            continue;
+        }
+    }
+    let Some((graph, inputs, params)) = maker.finish() else { return };
+    let inputs: Vec<_> = inputs.iter().map(Tensor::view).collect();
+    agree(&graph, &inputs, &params, 2e-4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn graphs_agree_with_the_evaluator(script in prop::collection::vec(any::<u64>(), 1..6)) {
+        run(&script);
+    }
+}
+
+#[test]
+fn debug_one() {
+    let Ok(list) = std::env::var("SCRIPT") else { return };
+    let script: Vec<u64> = list.split(',').map(|x| x.trim().parse().unwrap()).collect();
+    let mut maker = Maker::new();
+    for &seed in &script {
+        maker.choices = Choices::new(seed);
+        let which = maker.choices.below(ops::KINDS);
+        ops::append(&mut maker, which);
+    }
+    let (graph, ..) = maker.finish().unwrap();
+    eprintln!("{}", convc::graph::print::print(&graph));
+    let optimised = convc::pipeline::optimise(&graph);
+    if let Ok(plan) = convc::pipeline::plan(&optimised, &convc::target::Target::host()) {
+        eprintln!("{}", convc::plan::print(&plan));
+    }
+    run(&script);
+}
