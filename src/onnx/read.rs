@@ -48,6 +48,14 @@ fn malformed(what: impl Into<String>) -> OnnxError {
     OnnxError::Malformed(what.into())
 }
 
+/// Attributes of one node; ONNX's own have at most twenty.
+const ATTRIBUTES: usize = 64;
+
+fn too_many(what: &str, found: usize) -> OnnxError {
+    let limit = limits::PORTS as u64;
+    OnnxError::Limit { what: format!("{what} of the graph"), found: found as u64, limit }
+}
+
 /// A domain, with both names of ONNX's own as the empty one.
 fn standard(domain: Option<&str>) -> &str {
     match domain {
@@ -76,12 +84,8 @@ fn graph_of(graph: GraphProto, external: &mut External<'_>) -> Result<Network, O
     }
     let known = |name: &str| constants.contains_key(name) || strange.contains_key(name);
     let inputs = inputs(&graph.input, known)?;
-    if inputs.len() > limits::PORTS || graph.output.len() > limits::PORTS {
-        return Err(OnnxError::Limit {
-            what: "inputs or outputs of the graph".to_owned(),
-            found: inputs.len().max(graph.output.len()) as u64,
-            limit: limits::PORTS as u64,
-        });
+    if graph.output.len() > limits::PORTS {
+        return Err(too_many("outputs", graph.output.len()));
     }
     let outputs: Vec<String> = graph.output.into_iter().map(|o| o.name.unwrap_or_default()).collect();
     let mut nodes = Vec::with_capacity(graph.node.len());
@@ -143,6 +147,10 @@ fn node_of(number: usize, node: NodeProto, external: &mut External<'_>) -> Resul
     let mut attributes = Vec::with_capacity(node.attribute.len());
     let name = node.name.unwrap_or_default();
     let op = node.op_type.unwrap_or_default();
+    if node.attribute.len() > ATTRIBUTES {
+        let what = format!("node {number} ({}) has {} attributes", op.escape_debug(), node.attribute.len());
+        return Err(malformed(what));
+    }
     for attribute in node.attribute {
         let key = attribute.name.clone().unwrap_or_default();
         let value = attribute_of(attribute, &key, external)?;
@@ -204,6 +212,9 @@ fn inputs(infos: &[ValueInfoProto], known: impl Fn(&str) -> bool) -> Result<Vec<
         if known(&name) {
             continue;
         }
+        if inputs.len() >= limits::PORTS {
+            return Err(too_many("inputs", infos.len()));
+        }
         let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let Some(tensor) = tensor else {
             let what = "it is not a tensor; only tensors are read".to_owned();
@@ -245,7 +256,9 @@ fn axis(
     words: &mut Words,
     symbols: &mut HashMap<String, String>,
 ) -> Result<InputAxis, String> {
-    if let Some(symbol) = dim.dim_param.as_deref().filter(|s| !s.is_empty()) {
+    // Some exporters write `?` or `-1` for every axis that is open; those are not the same axis.
+    let named = |s: &&str| s.chars().any(|c| c.is_ascii_alphabetic());
+    if let Some(symbol) = dim.dim_param.as_deref().filter(named) {
         let word = match symbols.get(symbol) {
             Some(word) => word.clone(),
             None => {

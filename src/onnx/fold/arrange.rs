@@ -201,6 +201,8 @@ pub fn concat(call: &Call<'_>, room: &mut Room) -> Result<Vec<Constant>, OnnxErr
     }
     room.elements(&dims)?;
     let outer = count(dims.get(..axis).unwrap_or_default()).unwrap_or(0) as usize;
+    // Axes before one of length 0 may be of any length.
+    let outer = if count(&dims) == Some(0) { 0 } else { outer };
     let joined = match first.kind() {
         Kind::Float => {
             let all: Vec<&[f32]> = parts.iter().filter_map(|p| p.tensor().map(|t| t.data())).collect();
@@ -247,7 +249,7 @@ pub fn gather(call: &Call<'_>, room: &mut Room) -> Result<Vec<Constant>, OnnxErr
     let inner = count(after).unwrap_or(0);
     let outer = count(before).unwrap_or(0);
     let mut from = Vec::new();
-    for o in 0..outer {
+    for o in 0..if count(&dims) == Some(0) { 0 } else { outer } {
         for &index in list {
             let at = if index < 0 { index.saturating_add(n as i64) } else { index };
             let at = u64::try_from(at).ok().filter(|&at| at < n);

@@ -34,6 +34,16 @@ pub type Lowered<T> = Result<T, Fail>;
 /// Tensors that belong to a line, by suffix.
 pub type Weights = Vec<(&'static str, Arc<Tensor>)>;
 
+/// A layer without a bias whose result is only what a node gives.
+pub struct Biasless {
+    /// Its line.
+    pub layer: u32,
+    /// How many axes of the result stand after the one that a bias would be along.
+    pub after: usize,
+    /// The name of the node's result.
+    pub output: String,
+}
+
 /// The draft while it grows.
 pub struct Builder<'a> {
     /// The length of the batch axis, where it is free.
@@ -46,8 +56,8 @@ pub struct Builder<'a> {
     pub room: Room,
     /// How often each value is used.
     pub uses: HashMap<&'a str, usize>,
-    /// Lines that end in a `linear` without a bias, which the next addition may give one.
-    pub open_linears: BTreeMap<u32, u32>,
+    /// Lines whose layer has no bias yet, which the next addition may give one.
+    pub biasless: BTreeMap<u32, Biasless>,
     /// Tensors of constants of other types than f32, and `param` lines, by constant.
     params: BTreeMap<(usize, Vec<u64>), (Arc<Constant>, Live)>,
 }
@@ -67,7 +77,7 @@ impl<'a> Builder<'a> {
             draft: Draft::default(),
             room,
             uses,
-            open_linears: BTreeMap::new(),
+            biasless: BTreeMap::new(),
             params: BTreeMap::new(),
         }
     }
@@ -151,6 +161,14 @@ impl<'a> Builder<'a> {
     ) -> Lowered<Live> {
         let what = What::Layer { x: x.at, layer, settings: settings.done() };
         self.push(call, Line { name, what, dims, weights }, x.batched)
+    }
+
+    /// Remembers that the layer `of`, whose result is seen as `result`, has no bias.
+    pub fn without_bias(&mut self, call: &Call<'_>, result: &Live, of: &Live, after: usize) {
+        if let (Ref::Line(at), Ref::Line(layer)) = (result.at, of.at) {
+            let output = call.node.outputs.first().cloned().unwrap_or_default();
+            self.biasless.insert(at, Biasless { layer, after, output });
+        }
     }
 
     /// A line with a layer that does not change the shape and has no settings.

@@ -85,8 +85,27 @@ pub fn conv(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
         .pair_unless("dilation", window.dilation, [1, 1])
         .whole_unless("groups", groups, 1)
         .flag_unless("bias", weights.1.len() > 1, true);
-    let y = b.weighted(call, &picture, "conv", settings, with_chw(&picture, [out, oh, ow]), weights)?;
-    unpicture(b, call, x.rank(), y)
+    let dims = with_chw(&picture, [out, oh, ow]);
+    finish(b, call, "conv", (&picture, x.rank()), settings, dims, weights)
+}
+
+/// The line of a convolution, seen as a value of so many axes.
+fn finish(
+    b: &mut Builder<'_>,
+    call: &Call<'_>,
+    layer: &'static str,
+    (picture, rank): (&Live, usize),
+    settings: Settings,
+    dims: Vec<u64>,
+    weights: (String, Weights),
+) -> Lowered<Live> {
+    let open = weights.1.len() == 1;
+    let y = b.weighted(call, picture, layer, settings, dims, weights)?;
+    let made = unpicture(b, call, rank, y.clone())?;
+    if open {
+        b.without_bias(call, &made, &y, rank.saturating_sub(2));
+    }
+    Ok(made)
 }
 
 /// What is cut off and added to a transposed convolution's output along one axis.
@@ -186,6 +205,5 @@ pub fn conv_transpose(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
         .flag_unless("bias", weights.1.len() > 1, true);
     let [oh, ow] = size;
     let dims = with_chw(&picture, [out, oh, ow]);
-    let y = b.weighted(call, &picture, "conv_transpose", settings, dims, weights)?;
-    unpicture(b, call, x.rank(), y)
+    finish(b, call, "conv_transpose", (&picture, x.rank()), settings, dims, weights)
 }

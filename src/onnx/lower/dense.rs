@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::call::{Call, Live, Value};
-use super::super::draft::{Operand, Ref};
+use super::super::draft::Operand;
 use super::super::tensor::Constant;
 use super::builder::{Builder, Fail, Lowered};
 use super::conv::line_name;
@@ -53,7 +53,8 @@ fn linear(
         return Err(call.invalid(format!("it multiplies rows of {found} by columns of {taken}")).into());
     }
     let mut weights = vec![("weight", b.tensor(call, weight, &[out, taken])?)];
-    let settings = Settings::default().whole("out", out).flag_unless("bias", bias.is_some(), true);
+    let open = bias.is_none();
+    let settings = Settings::default().whole("out", out).flag_unless("bias", !open, true);
     if let Some(bias) = bias {
         let bias = b.made(call, Constant::floats(&[out], bias))?;
         weights.push(("bias", b.tensor(call, &bias, &[out])?));
@@ -71,8 +72,8 @@ fn linear(
         *last = out;
     }
     let made = b.reshape(call, &y, &dims)?;
-    if let (Ref::Line(at), Ref::Line(linear)) = (made.at, y.at) {
-        b.open_linears.insert(at, linear);
+    if open {
+        b.without_bias(call, &made, &y, 0);
     }
     Ok(made)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::call::{Call, Live, Value};
-use super::super::draft::{Operand, What};
+use super::super::draft::{Operand, Ref, What};
 use super::super::shapes;
 use super::super::tensor::Constant;
 use super::builder::{Builder, Fail, Lowered};
@@ -148,15 +148,15 @@ pub fn arithmetic(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
         _ => '/',
     };
     if sign == '+'
-        && let Some(y) = bias_of_linear(b, call, &values)?
+        && let Some(y) = as_bias(b, call, &values)?
     {
         return Ok(y);
     }
     chain(b, call, sign, &values)
 }
 
-/// Gives the `linear` that a matrix product became the bias that is added to it.
-fn bias_of_linear(b: &mut Builder<'_>, call: &Call<'_>, values: &[(Value, String)]) -> Lowered<Option<Live>> {
+/// Gives the layer whose result is added to a constant that constant as its bias.
+fn as_bias(b: &mut Builder<'_>, call: &Call<'_>, values: &[(Value, String)]) -> Lowered<Option<Live>> {
     let found = match values {
         [(Value::Live(x), of), (Value::Known(c), bias)] | [(Value::Known(c), bias), (Value::Live(x), of)] => {
             Some((x, of, c, bias))
@@ -164,16 +164,23 @@ fn bias_of_linear(b: &mut Builder<'_>, call: &Call<'_>, values: &[(Value, String
         _ => None,
     };
     let Some((x, of, constant, bias)) = found else { return Ok(None) };
-    let super::super::draft::Ref::Line(at) = x.at else { return Ok(None) };
-    let Some(&linear) = b.open_linears.get(&at) else { return Ok(None) };
-    let Some((&out, before)) = constant.dims().split_last() else { return Ok(None) };
-    let fits = x.dims.last() == Some(&out) && before.iter().all(|&d| d == 1) && before.len() < x.rank();
-    if !fits || b.uses.get(of.as_str()) != Some(&1) {
+    let Ref::Line(at) = x.at else { return Ok(None) };
+    let Some(open) = b.biasless.get(&at) else { return Ok(None) };
+    // Only where nothing else sees the result without the bias.
+    if open.output != *of || b.uses.get(of.as_str()) != Some(&1) {
         return Ok(None);
     }
+    let place = |dims: &[u64]| dims.len().checked_sub(open.after + 1);
+    let (Some(own), Some(given)) = (place(&x.dims), place(constant.dims())) else { return Ok(None) };
+    let (Some(&out), Some(&along)) = (x.dims.get(own), constant.dims().get(given)) else { return Ok(None) };
+    let others = constant.dims().iter().enumerate().all(|(i, &d)| i == given || d == 1);
+    if along != out || !others || constant.dims().len() > x.rank() {
+        return Ok(None);
+    }
+    let layer = open.layer;
     let tensor = b.tensor(call, constant, &[out])?;
-    b.open_linears.remove(&at);
-    if let Some(line) = b.draft.lines.get_mut(linear as usize)
+    b.biasless.remove(&at);
+    if let Some(line) = b.draft.lines.get_mut(layer as usize)
         && let What::Layer { settings, .. } = &mut line.what
     {
         settings.retain(|(name, _)| *name != "bias");

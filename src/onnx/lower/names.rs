@@ -65,6 +65,13 @@ fn says_something(name: &str) -> bool {
     name.chars().any(|c| c.is_ascii_alphabetic())
 }
 
+/// `n12`, `x1`, `tmp_3`: given by a program to whatever has no name.
+fn is_counted(name: &str) -> bool {
+    let letters = name.chars().filter(char::is_ascii_alphabetic).count();
+    let digits = name.chars().any(|c| c.is_ascii_digit());
+    letters <= 1 && digits || name.split(['.', '_']).any(|piece| piece == "tmp")
+}
+
 /// The layer that a tensor belongs to: `layer1.0.conv1.weight` is of `layer1.0.conv1`.
 pub fn of_weight(name: &str) -> String {
     // PyTorch's exporter gives this prefix to tensors whose names it lost.
@@ -72,12 +79,17 @@ pub fn of_weight(name: &str) -> String {
         return String::new();
     }
     let name = dotted(name);
+    // Caffe2 and Paddle count the tensors of a layer: `conv1_w_0`, `fc_0.b_0`.
+    let name = match name.strip_suffix("_0") {
+        Some(stem) if stem.ends_with(['w', 'b']) => stem.to_owned(),
+        _ => name,
+    };
     if let Some((layer, last)) = name.rsplit_once('.')
         && SUFFIXES.contains(&last)
     {
         return layer.to_owned();
     }
-    for suffix in SUFFIXES.iter().filter(|s| s.len() > 1) {
+    for suffix in SUFFIXES {
         if let Some(layer) = name.strip_suffix(suffix).and_then(|l| l.strip_suffix('_'))
             && says_something(layer)
         {
@@ -115,7 +127,8 @@ fn path(name: &str, op: &str) -> String {
     if found.last().is_some_and(|last| is_operator(last, op)) {
         found.pop();
     }
-    dotted(&found.join("."))
+    let name = dotted(&found.join("."));
+    if is_counted(&name) { String::new() } else { name }
 }
 
 /// `Conv`, `Conv_12`, `conv2d12`: nothing but the operator and a number.
@@ -149,7 +162,8 @@ mod tests {
             ("W", ""),
             ("123", ""),
             ("a/b:0", "a.b.0"),
-            ("batch_norm_0.w_0", "batch_norm_0.w_0"),
+            ("batch_norm_0.w_0", "batch_norm_0"),
+            ("fire2/squeeze1x1_w_0", "fire2.squeeze1x1"),
             ("fc.bias", "fc"),
         ] {
             assert_eq!(of_weight(tensor), layer, "{tensor}");
@@ -165,6 +179,8 @@ mod tests {
             ("", "Relu", "/act/Relu_output_0", "act"),
             ("", "Relu", "features", "features"),
             ("", "Relu", "onnx::Add_33", ""),
+            ("", "Relu", "n12", ""),
+            ("", "Relu", "hardswish_0.tmp_0", ""),
         ] {
             assert_eq!(of_node(&node(name, op, output)), line, "{name}");
         }

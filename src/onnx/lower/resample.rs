@@ -249,6 +249,14 @@ fn shrink_or_grow(
     one(b, call, &tall, &how, [still(rows.size), columns], [rows.size, w])
 }
 
+/// Whether both sides grow by a whole number.
+fn whole_factors(n: [u64; 2], pair: &[Along; 2]) -> bool {
+    n.iter().zip(pair).all(|(n, a)| {
+        a.size.is_multiple_of(*n)
+            && a.scale.is_none_or(|s| s.fract() == 0.0 && s * *n as f64 == a.size as f64)
+    })
+}
+
 /// One line that resamples rows and columns of `n` elements.
 fn one(
     b: &mut Builder<'_>,
@@ -287,6 +295,10 @@ fn one(
     let plain = !how.exclude && !how.antialias && !(both && given.is_some());
     let usual = match (how.mode, how.coordinates) {
         ("nearest", "asymmetric") if how.nearest == "floor" => Some((None, false)),
+        // With a whole factor no position lies halfway, so that both ways of rounding are floor(o/s).
+        ("nearest", "half_pixel") if how.nearest.starts_with("round") && whole_factors(n, &pair) => {
+            Some((None, false))
+        }
         ("linear", "half_pixel") => Some((Some("bilinear"), false)),
         ("cubic", "half_pixel") if how.cubic == -0.75 => Some((Some("bicubic"), false)),
         // The same, but where a side becomes a single element.
