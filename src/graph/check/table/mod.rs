@@ -159,7 +159,8 @@ pub(super) enum Layer {
     GlobalLpPool,
     InstanceNorm,
     GroupNorm,
-    LayerNorm,
+    /// `layer_norm`
+    AxesNorm,
     Lrn,
     LogSoftmax,
     Selu,
@@ -219,7 +220,7 @@ impl LayerDef {
                 | Layer::BatchNorm
                 | Layer::InstanceNorm
                 | Layer::GroupNorm
-                | Layer::LayerNorm
+                | Layer::AxesNorm
                 | Layer::Prelu
         )
     }
