@@ -81,7 +81,7 @@ fn numbers_that_overflow_and_sizes_past_every_limit() {
     refused(model("  filter(gaussian(1000001, sigma=1))"), &["m.conv:3"]);
     refused("model m {\n  input x [3, 4294967296, 4294967296]\n  relu\n}\n", &["m.conv:2"]);
     refused("model m {\n  input x [0, 8, 8]\n  relu\n}\n", &["m.conv:2"]);
-    refused("model m {\n  input x [1, 1, 1, 1, 1, 1, 1, 8]\n  relu\n}\n", &["m.conv:2"]);
+    refused("model m {\n  input x [1, 1, 1, 1, 1, 1, 1, 1, 8]\n  relu\n}\n", &["m.conv:2"]);
 }
 
 #[test]
