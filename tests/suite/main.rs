@@ -10,6 +10,7 @@ mod library;
 mod movement;
 mod nets;
 mod onnx;
+mod passes;
 mod pipelines;
 mod planning;
 mod random;

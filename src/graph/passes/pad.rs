@@ -86,7 +86,7 @@ fn with_pads(op: &Op, sides: Pads, mode: PadMode) -> Option<Op> {
 fn bordered(window: Window, border: Border, sides: Pads, mode: PadMode) -> Option<(Window, Border)> {
     let unpadded = window.pad == Pads::default();
     let own = match mode {
-        PadMode::Constant(value) if value == 0.0 => Border::Zero,
+        PadMode::Constant(0.0) => Border::Zero,
         PadMode::Constant(_) => return None,
         PadMode::Replicate => Border::Replicate,
         PadMode::Reflect => Border::Reflect,

@@ -4,7 +4,7 @@ use super::super::scope::Checker;
 use super::super::settings::Setting;
 use super::super::thing::{Dim, Id};
 use super::Use;
-use crate::diag::Code;
+use crate::diag::{Code, Diagnostic};
 use crate::graph::resample::most_taps;
 use crate::graph::shape::{Axis, scaled_by};
 use crate::graph::{Coordinates, Nearest, Op, Resize, ResizeMode};
@@ -29,7 +29,9 @@ impl Checker<'_> {
         let nearest = matches!(mode, ResizeMode::Nearest(_));
         for (given, name) in [(exclude_outside, "exclude_outside"), (antialias, "antialias")] {
             if given && nearest {
-                self.conflict(at, "mode", name, "`nearest` reads one element, which has no weight");
+                let text = format!("`{name}` is for `mode=linear` and `mode=cubic`");
+                let diagnostic = Diagnostic::error(Code::Conflict, s.span(name), text);
+                self.report(diagnostic.note("`nearest` reads one element, which has no weight"));
                 return self.unknown(vec![at.x], at.span);
             }
         }
@@ -88,8 +90,8 @@ impl Checker<'_> {
         let word = s.word("mode", "nearest")?;
         for (setting, needs) in [("nearest", "nearest"), ("cubic_a", "cubic")] {
             if s.given(setting) && word != needs {
-                let why = format!("`{setting}` is for `mode={needs}`");
-                self.conflict(at, "mode", setting, &why);
+                let text = format!("`{setting}` is for `mode={needs}`");
+                self.error(Code::Conflict, s.span(setting), text);
                 return None;
             }
         }
@@ -111,8 +113,8 @@ impl Checker<'_> {
         let crop = word == "tf_crop_and_resize";
         for setting in ["roi", "extrapolation"] {
             if s.given(setting) && !crop {
-                let why = format!("`{setting}` is for `coordinates=tf_crop_and_resize`");
-                self.conflict(at, "coordinates", setting, &why);
+                let text = format!("`{setting}` is for `coordinates=tf_crop_and_resize`");
+                self.error(Code::Conflict, s.span(setting), text);
                 return None;
             }
         }

@@ -160,7 +160,8 @@ pub(super) enum Layer {
     GlobalLpPool,
     InstanceNorm,
     GroupNorm,
-    LayerNorm,
+    /// `layer_norm`
+    AxesNorm,
     Lrn,
     LogSoftmax,
     Selu,
@@ -220,7 +221,7 @@ impl LayerDef {
                 | Layer::BatchNorm
                 | Layer::InstanceNorm
                 | Layer::GroupNorm
-                | Layer::LayerNorm
+                | Layer::AxesNorm
                 | Layer::Prelu
         )
     }
