@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::names::{has_module_names, module_prefixes};
 use super::node::{Node, last_reads};
 use super::params::{Params, unify};
 use crate::onnx::draft::Ref;
@@ -15,7 +16,7 @@ use crate::onnx::draft::Ref;
 /// The longest stretch that is looked for, in nodes.
 const LONGEST: usize = 96;
 /// The most parameters of a block.
-const PARAMS: usize = 5;
+const PARAMS: usize = 4;
 
 /// A stretch that occurs several times.
 #[derive(Debug)]
@@ -108,6 +109,14 @@ fn alike(list: &[Node], places: &HashMap<Ref, usize>, a: usize, b: usize, len: u
     })
 }
 
+/// About how many lines a stretch takes: operators and functions go into one.
+fn lines(stretch: &[Node]) -> i64 {
+    let inside =
+        |n: &Node| matches!(super::names::word(&n.shape), "sum" | "difference" | "product" | "quotient");
+    let operators = stretch.iter().filter(|n| inside(n)).count();
+    (stretch.len() - operators + operators.div_ceil(3)) as i64
+}
+
 /// What a stretch is worth as a block: `None` if it is not worth it.
 fn evaluate(
     list: &[Node],
@@ -131,9 +140,17 @@ fn evaluate(
     if params.names.len() > PARAMS {
         return None;
     }
-    let aligned = stretches.iter().filter(|s| super::names::common_prefix(s).is_some()).count() as i64;
+    let modules = module_prefixes(&stretches).is_some();
+    if !modules && stretches.iter().any(|s| has_module_names(s)) {
+        return None;
+    }
+    let aligned = if modules { count } else { 0 };
     let begins_well = list[starts[0]].weighted || list[starts[0]].shape.starts_with("call");
-    let saved = (count - 1) * len as i64 - 3;
+    let lines = lines(stretches[0]);
+    if lines < 3 {
+        return None;
+    }
+    let saved = (count - 1) * lines - 3;
     let score = saved * 4 + aligned * (len as i64).min(8) + i64::from(begins_well) * 2
         - 2 * params.names.len() as i64;
     (saved > 0).then_some(Repeated { starts, len, params, score })
