@@ -167,15 +167,17 @@ impl Maker {
                 self.params.push(tensor(data));
                 self.push(Op::Param(index), &[], Type::plain(dims), 1.0)
             }
-            kind => {
-                let index = self.graph.inputs.len() as u32;
-                let ty = Type { batched: kind > 3, dims: dims.to_vec() };
-                let value = self.push(Op::Input(index), &[], ty, 1.0);
-                self.graph.inputs.push(Input { name: format!("x{index}"), value, file: None });
-                self.inputs.push(tensor(data));
-                value
-            }
+            kind => self.input(Type { batched: kind > 3, dims: dims.to_vec() }, tensor(data)),
         }
+    }
+
+    /// A value that only a run knows.
+    pub fn input(&mut self, ty: Type, data: Tensor) -> Value {
+        let index = self.graph.inputs.len() as u32;
+        let value = self.push(Op::Input(index), &[], ty, 1.0);
+        self.graph.inputs.push(Input { name: format!("x{index}"), value, file: None });
+        self.inputs.push(data);
+        value
     }
 
     /// Weights of a layer: known before a run or not, and perhaps computed.
