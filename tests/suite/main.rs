@@ -8,6 +8,7 @@ mod executors;
 mod inner_loop;
 mod library;
 mod nets;
+mod onnx_import;
 mod pipelines;
 mod planning;
 mod random;
