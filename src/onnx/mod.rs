@@ -10,11 +10,13 @@
 pub mod draft;
 pub mod error;
 pub mod export;
+pub mod import;
 pub mod lower;
 pub mod network;
 pub mod proto;
 pub mod read;
 pub mod tensor;
+pub mod write;
 
 mod call;
 mod external;

@@ -59,7 +59,7 @@ pub struct Builder<'a> {
     /// Lines whose layer has no bias yet, which the next addition may give one.
     pub biasless: BTreeMap<u32, Biasless>,
     /// Tensors of constants of other types than f32, and `param` lines, by constant.
-    params: BTreeMap<(usize, Vec<u64>), Live>,
+    params: BTreeMap<(usize, Vec<u64>), (Arc<Constant>, Live)>,
 }
 
 impl<'a> Builder<'a> {
@@ -237,20 +237,16 @@ impl<'a> Builder<'a> {
         constant: &Arc<Constant>,
         dims: &[u64],
     ) -> Lowered<Live> {
-        // The address of a constant that the network or a value holds tells it apart from all others
-        // that are alive; constants made on the way may share one, so they are not looked up.
-        let kept = Arc::strong_count(constant) > 1;
+        // Held in the table, a constant keeps its address, which tells it apart from all others.
         let key = (Arc::as_ptr(constant) as usize, dims.to_vec());
-        if let Some(live) = self.params.get(&key).filter(|_| kept) {
+        if let Some((_, live)) = self.params.get(&key) {
             return Ok(live.clone());
         }
         let tensor = self.tensor(call, constant, dims)?;
         let name = names::dotted(name);
         let line = Line { name, what: What::Param, dims: dims.to_vec(), weights: vec![("", tensor)] };
         let live = self.push(call, line, false)?;
-        if kept {
-            self.params.insert(key, live.clone());
-        }
+        self.params.insert(key, (Arc::clone(constant), live.clone()));
         Ok(live)
     }
 

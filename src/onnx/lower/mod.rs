@@ -31,9 +31,10 @@ use super::call::{Call, Value};
 use super::draft::{Draft, Ref};
 use super::error::{OnnxError, UnknownOperator};
 use super::fold::{self, Room};
-use super::network::{Attribute, Network, Node};
-use super::tensor::Constant;
+use super::network::{Attribute, Network, NetworkInput, Node};
+use super::tensor::{Constant, Kind};
 use super::words::Words;
+use crate::tensor::Tensor;
 
 /// What a network is lowered for.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,32 @@ pub struct Bindings {
     pub sizes: BTreeMap<String, u64>,
     /// Inputs that are constants, by the graph's names.
     pub constants: BTreeMap<String, Constant>,
+}
+
+impl Bindings {
+    /// Binds an input to numbers, which take the type that the input declares.
+    ///
+    /// # Errors
+    /// [`OnnxError::Input`] for a type that is not read, and for numbers that are not whole where whole
+    /// ones are wanted.
+    pub fn bind(&mut self, input: &NetworkInput, tensor: Arc<Tensor>) -> Result<(), OnnxError> {
+        let fail = |what: &str| OnnxError::Input { input: input.name.clone(), what: what.to_owned() };
+        let dims: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
+        let constant = match input.kind {
+            Some(Kind::Float) => Some(Constant::from_tensor(tensor)),
+            Some(Kind::Whole) => {
+                if tensor.data().iter().any(|v| v.fract() != 0.0) {
+                    return Err(fail("it takes whole numbers"));
+                }
+                Constant::whole(&dims, tensor.data().iter().map(|&v| v as i64).collect())
+            }
+            Some(Kind::Bool) => Constant::bools(&dims, tensor.data().iter().map(|&v| v != 0.0).collect()),
+            None => return Err(fail("its elements are of a type that is not read")),
+        };
+        let constant = constant.ok_or_else(|| fail("its axes do not hold its elements"))?;
+        self.constants.insert(input.name.clone(), constant);
+        Ok(())
+    }
 }
 
 /// Lowers a network.

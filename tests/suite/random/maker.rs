@@ -68,6 +68,8 @@ pub struct Maker {
     pub choices: Choices,
     /// A bound of each value's elements.
     magnitudes: Vec<f64>,
+    /// What operations were asked for, latest last.
+    pub results: Vec<Value>,
     pub params: Vec<Tensor>,
     pub inputs: Vec<Tensor>,
 }
@@ -84,8 +86,15 @@ impl Maker {
             weights: None,
             labels: None,
         };
-        let (magnitudes, params, inputs) = (Vec::new(), Vec::new(), Vec::new());
-        Maker { graph, choices: Choices::new(1), magnitudes, params, inputs }
+        let choices = Choices::new(1);
+        Maker {
+            graph,
+            choices,
+            magnitudes: Vec::new(),
+            results: Vec::new(),
+            params: Vec::new(),
+            inputs: Vec::new(),
+        }
     }
 
     pub fn dims(&self, value: Value) -> Vec<u64> {
@@ -179,11 +188,16 @@ impl Maker {
         self.op(op, &[leaf, leaf], dims, 1.0).unwrap_or(leaf)
     }
 
-    /// One of the latest values, or a new one.
+    /// One of the latest results, or something else.
     pub fn any(&mut self) -> Value {
+        let results = self.results.len();
+        if results > 0 && !self.choices.rarely(6) {
+            let back = if self.choices.rarely(2) { 0 } else { self.choices.below(results.min(4) as u64) };
+            return self.results[results - 1 - back as usize];
+        }
         let n = self.graph.nodes.len() as u64;
-        if n > 0 && !self.choices.rarely(5) {
-            return Value((n - 1 - self.choices.below(n.min(3))) as u32);
+        if n > 0 && self.choices.rarely(3) {
+            return Value(self.choices.below(n) as u32);
         }
         let rank = self.choices.one_of(&[0, 1, 2, 3, 3, 3, 3, 4, 4, 5, 6, 7, 8]);
         let dims = self.choices.dims(rank);
