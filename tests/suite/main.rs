@@ -9,6 +9,7 @@ mod inner_loop;
 mod library;
 mod movement;
 mod nets;
+mod onnx_import;
 mod onnx;
 mod passes;
 mod pipelines;

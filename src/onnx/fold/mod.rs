@@ -116,6 +116,3 @@ impl Room {
 fn made(call: &Call<'_>, constant: Option<Constant>) -> Result<Constant, OnnxError> {
     constant.ok_or_else(|| call.invalid("its constant result has no shape that fits"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -63,7 +63,7 @@ fn line_up(b: &mut Builder<'_>, call: &Call<'_>, x: &Live, rank: usize, batched:
         // Its batch axis would stand against another axis.
         (true, _) if x.rank() != rank => Err(Fail::Mixes),
         (false, true) if x.rank() == rank => match x.dims.split_first() {
-            Some((1, rest)) => b.reshape(call, x, &rest.to_vec()),
+            Some((1, rest)) => b.reshape(call, x, rest),
             _ => Err(Fail::Mixes),
         },
         _ => Ok(x.clone()),

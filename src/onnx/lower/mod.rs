@@ -295,6 +295,3 @@ fn outputs(network: &Network, b: &mut Builder<'_>) -> Lowered<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -46,8 +46,8 @@ pub fn pool(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
         _ => {
             let padded = window.padding != Padding::Sides([[0; 2]; 2]);
             let count = call.flag("count_include_pad")? || !padded;
-            let settings = settings.flag_unless("ceil_mode", ceil, false);
-            ("avgpool", dilation(settings.flag_unless("count_include_pad", count, true)))
+            let settings = dilation(settings).flag_unless("ceil_mode", ceil, false);
+            ("avgpool", settings.flag_unless("count_include_pad", count, true))
         }
     };
     let y = b.layer(call, &picture, layer, settings, dims)?;

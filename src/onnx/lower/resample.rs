@@ -292,7 +292,7 @@ fn one(
     if both {
         settings = settings.pair("size", size);
     }
-    let plain = !how.exclude && !how.antialias && !(both && given.is_some());
+    let plain = !(how.exclude || how.antialias || both && given.is_some());
     let usual = match (how.mode, how.coordinates) {
         ("nearest", "asymmetric") if how.nearest == "floor" => Some((None, false)),
         // With a whole factor no position lies halfway, so that both ways of rounding are floor(o/s).
