@@ -31,11 +31,7 @@ fn run(script: &[u64]) {
 }
 
 proptest! {
-<<<<<<< HEAD
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
-=======
-    #![proptest_config(ProptestConfig { cases: 8000, failure_persistence: None, ..ProptestConfig::default() })]
->>>>>>> h/plan
 
     #[test]
     fn graphs_agree_with_the_evaluator(script in prop::collection::vec(any::<u64>(), 1..10)) {
