@@ -52,3 +52,18 @@ pub const PICTURE_SIDE: u32 = 1 << 16;
 pub const PORTS: usize = 64;
 /// Pixels of a picture.
 pub const PICTURE_PIXELS: u64 = 1 << 28;
+/// Nodes of an ONNX graph.
+pub const ONNX_NODES: u64 = 1 << 16;
+/// Bytes that decoding any ONNX file may take, and how many more for each byte of the file: a message
+/// of two bytes becomes a structure of hundreds.
+pub const ONNX_FREE_BYTES: u64 = 64 << 20;
+/// See [`ONNX_FREE_BYTES`].
+pub const ONNX_RATIO: u64 = 16;
+/// Bytes of constants that importing any ONNX graph may compute; see [`ONNX_FOLDED_RATIO`].
+pub const ONNX_FOLDED_BYTES: u64 = 64 << 20;
+/// How many more for each byte of the graph's constants: weights are transposed and scaled at import.
+pub const ONNX_FOLDED_RATIO: u64 = 4;
+/// Lines of the text that an ONNX graph becomes.
+pub const ONNX_LINES: usize = STATEMENTS;
+/// Copies or pieces that one ONNX node may become lines for (`Tile`, `Expand`, `Gather`).
+pub const ONNX_PIECES: u64 = 256;

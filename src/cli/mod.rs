@@ -7,6 +7,7 @@ mod failure;
 mod inputs;
 mod memory;
 mod models;
+mod networks;
 mod report;
 mod sources;
 mod table;
@@ -54,6 +55,7 @@ commands! {
     Check = check, "Finds every error in models";
     Explain = explain, "Shows each layer's shape, formula, cost and receptive field";
     Compare = compare, "Holds compiled code to the evaluator or to recorded outputs, layer by layer";
+    Import = import, "Makes a readable text and a weight file of an ONNX network";
     Export = export, "Writes a model as an ONNX file";
     Emit = emit, "Prints what a stage of the compiler makes of a model";
     Fmt = fmt, "Formats models";
@@ -74,6 +76,8 @@ Examples:
   convc explain resnet18.conv                     see what each layer does and costs
   convc compare lenet.conv                        hold compiled code to the evaluator
   convc emit --stage asm edges.conv               read its machine code
+  convc run net.onnx photo.png                   an ONNX network as it is
+  convc import net.onnx                          … as a text that can be read and changed
   convc export lenet.conv -o lenet.onnx          for other runtimes and viewers
   convc fmt edges.conv                            format it in place
 

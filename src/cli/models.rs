@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use super::console::{Console, shown};
 use super::failure::Failure;
 use super::inputs::{Axis, Bound, Declared, bind_defaults};
+use super::networks::{self, Given};
 use super::report::{bytes, plural, seconds};
 use super::run::save::folder_of;
 use super::sources;
+use super::values::Named;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
@@ -33,6 +35,25 @@ impl Opened {
     ///
     /// Mistakes that can be found without sizes are found here, all of them.
     pub(super) fn open(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
+        Ok(Opened::open_given(path, asked, &Given::default())?.0)
+    }
+
+    /// As [`Opened::open`]; an ONNX file takes what is given for it. The files that are inputs come back.
+    pub(super) fn open_given(
+        path: &Path,
+        asked: Option<&str>,
+        given: &Given<'_>,
+    ) -> Result<(Opened, Vec<Named>), Failure> {
+        if !networks::is_network(path) {
+            return Ok((Opened::open_text(path, asked)?, given.inputs.to_vec()));
+        }
+        let (model, rest) = networks::open(path, given)?;
+        let signature = model.signature(asked);
+        pick(&signature, asked, path)?;
+        Ok((Opened::new(model, signature, path)?, rest))
+    }
+
+    fn open_text(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
         let model = match Model::from_path(path) {
             Ok(model) => model,
             Err(crate::model::Error::Model(report)) => {
@@ -52,6 +73,10 @@ impl Opened {
                 false => ambiguous,
             });
         }
+        Opened::new(model, signature, path)
+    }
+
+    fn new(model: Model, signature: Signature, path: &Path) -> Result<Opened, Failure> {
         let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
         let opened = Opened { model, signature, folder, inputs, said: RefCell::default() };

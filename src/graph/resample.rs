@@ -195,4 +195,6 @@ fn weigh(points: Vec<(f64, f64)>, c: f64, n: u64, exclude_outside: bool, scaled:
 }
 
 #[cfg(test)]
+pub(crate) mod reference;
+#[cfg(test)]
 mod tests;

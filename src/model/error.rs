@@ -7,6 +7,7 @@ use crate::code::CodeError;
 use crate::diag::{Diagnostic, RenderOptions, render};
 use crate::io::FileError;
 use crate::kernels::LowerError;
+use crate::onnx::OnnxError;
 use crate::plan::PlanError;
 use crate::runtime::{AllocError, LoadError, RunError};
 use crate::source::Source;
@@ -64,6 +65,9 @@ pub enum Error {
         /// What takes most of it.
         layer: String,
     },
+    /// An ONNX file cannot be imported.
+    #[error("{0}")]
+    Onnx(#[from] OnnxError),
     /// A capability that is missing here.
     #[error("{message}")]
     Unsupported {

@@ -34,6 +34,8 @@ use crate::diag::{Code, Diagnostic, escape};
 use crate::graph::check::{self, Checked, Signature};
 use crate::io::safe_file;
 use crate::limits;
+use crate::onnx::import::{Import, Settings};
+use crate::onnx::{self, Bindings};
 use crate::runtime::params::{Table, tensors_of_shape};
 use crate::source::Source;
 use crate::syntax::{self, ast};
@@ -71,6 +73,41 @@ impl Model {
             Error::Model(Report { source: Source::new(name, ""), diagnostics: vec![*diagnostic] })
         })?;
         Model::from_source(source, path.parent().map(Path::to_path_buf))
+    }
+
+    /// A network that was imported, with its weights. `name` is shown in diagnostics.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the text is wrong, which would be the importer's mistake.
+    pub fn from_import(name: &str, imported: Import) -> Result<Model, Error> {
+        let mut model = Model::from_source(Source::new(name, imported.text), None)?;
+        model.weights = Some(Arc::new(imported.weights));
+        Ok(model)
+    }
+
+    /// Reads an ONNX file and imports it. Its external data is looked for in its folder. Sizes that the
+    /// file leaves open stay open, where nothing in the network depends on them.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read, [`Error::Onnx`] if it cannot be imported.
+    pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
+        let path = path.as_ref();
+        let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
+        Model::from_onnx_bytes(&path.display().to_string(), &bytes, path.parent(), bindings)
+    }
+
+    /// As [`Model::from_onnx`], of bytes in memory; external data is looked for in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Onnx`] if it cannot be imported.
+    pub fn from_onnx_bytes(
+        name: &str,
+        bytes: &[u8],
+        folder: Option<&Path>,
+        bindings: &Bindings,
+    ) -> Result<Model, Error> {
+        let network = onnx::read(bytes, folder)?;
+        Model::from_import(name, onnx::import::import(&network, bindings, &Settings::default())?)
     }
 
     fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {

@@ -120,6 +120,8 @@ pub enum Setting {
     Number(f32),
     /// `(0.5, 2)`; written as one number where both are equal.
     Numbers([f64; 2]),
+    /// `((0, 0.5), (0.25, 1))`: for rows, for columns.
+    Spans([[f32; 2]; 2]),
     /// `[1, 2, -1]`
     List(Vec<i64>),
     /// `true`, `same_upper`, …

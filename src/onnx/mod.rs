@@ -8,5 +8,25 @@
 //! `.conv` and the direct run cannot differ, and there is one set of rules for shapes.
 
 pub mod draft;
+pub mod error;
 pub mod export;
+pub mod import;
+pub mod lower;
+pub mod network;
 pub mod proto;
+pub mod read;
+pub mod tensor;
+pub mod write;
+
+mod call;
+mod external;
+mod fold;
+mod shapes;
+mod wire;
+mod words;
+
+pub use error::OnnxError;
+pub use lower::{Bindings, lower};
+pub use network::{InputAxis, Network, NetworkInput};
+pub use read::read;
+pub use tensor::{Constant, Elements};

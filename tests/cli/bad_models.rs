@@ -81,7 +81,19 @@ fn numbers_that_overflow_and_sizes_past_every_limit() {
     refused(model("  filter(gaussian(1000001, sigma=1))"), &["m.conv:3"]);
     refused("model m {\n  input x [3, 4294967296, 4294967296]\n  relu\n}\n", &["m.conv:2"]);
     refused("model m {\n  input x [0, 8, 8]\n  relu\n}\n", &["m.conv:2"]);
-    refused("model m {\n  input x [1, 1, 1, 1, 1, 1, 1, 8]\n  relu\n}\n", &["m.conv:2"]);
+    refused(model("  param w [2147483648, 2147483648, 2147483648, 2147483648]"), &["m.conv:3"]);
+    refused(model("  reshape([2147483648, 2147483648, 2147483648, -1])"), &["m.conv:3"]);
+    refused(model("  reshape([9223372036854775807, 2, -1])"), &["m.conv:3"]);
+    refused(
+        model("  pad(before=[9223372036854775807, 0, 0], after=[9223372036854775807, 0, 0])"),
+        &["m.conv:3"],
+    );
+    refused(model("  slice(axis=-9223372036854775807)"), &["m.conv:3"]);
+    refused(model("  slice(axis=0, start=9223372036854775807, step=9223372036854775807)"), &["m.conv:3"]);
+    refused(model("  permute([9223372036854775807, 0, 1])"), &["m.conv:3"]);
+    refused(model("  depth_to_space(4294967296)"), &["m.conv:3"]);
+    refused(model("  space_to_depth(9223372036854775807)"), &["m.conv:3"]);
+    refused("model m {\n  input x [1, 1, 1, 1, 1, 1, 1, 1, 8]\n  relu\n}\n", &["m.conv:2"]);
 }
 
 #[test]

@@ -20,7 +20,11 @@ const CLOSE: Tolerance = Tolerance::Element(1e-5);
 pub const LEFT_OUT: &[(&str, &str)] = &[
     ("test_maxpool_with_argmax_2d_precomputed_pads", "asks for the second output, the indices"),
     ("test_maxpool_with_argmax_2d_precomputed_strides", "asks for the second output, the indices"),
+    ("test_reshape_allowzero_reordered", "has an axis of no elements"),
 ];
+
+/// Cases whose expected numbers were written down with four decimals.
+const ROUNDED: &[&str] = &["test_averagepool_2d_ceil_last_window_starts_on_pad"];
 
 /// A node test: a file, its inputs and the outputs expected.
 pub struct NodeTest {
@@ -75,9 +79,10 @@ impl NodeTest {
         let weights: Vec<(String, Tensor)> =
             imported.weights.iter().map(|(key, t)| (key.clone(), Tensor::clone(t))).collect();
         let named = imported.inputs.iter().cloned().zip(inputs).collect();
+        let rounded = if ROUNDED.contains(&self.name.as_str()) { "# recorded with 4 decimals\n" } else { "" };
         Ok(Case {
             name: self.name.clone(),
-            text: imported.text,
+            text: format!("{rounded}{}", imported.text),
             inputs: named,
             outputs: self.outputs.clone(),
             weights: safetensors_of(&weights),
@@ -91,8 +96,8 @@ fn bind(network: &Network, given: &[(String, Tensor)]) -> (Bindings, Vec<Tensor>
     let mut inputs = Vec::new();
     for input in network.inputs() {
         let Some((_, tensor)) = given.iter().find(|(name, _)| *name == input.name) else { continue };
-        if input.constant {
-            bindings.bind(&input, Arc::new(tensor.clone()));
+        if input.parameter {
+            bindings.bind(&input, Arc::new(tensor.clone())).expect("it can be bound");
         } else {
             let shape = tensor.shape().iter().map(|&d| d as u64).collect();
             bindings.shapes.insert(input.name.clone(), shape);
@@ -144,7 +149,8 @@ fn what_is_left_out_is_refused_by_name() {
     for test in node_tests() {
         if let Some((name, why)) = LEFT_OUT.iter().find(|(name, _)| *name == test.name) {
             let error = test.import().err().unwrap_or_else(|| panic!("{name} is imported though it {why}"));
-            assert!(error.contains("Indices"), "{name}: {error}");
+            let said = ["places instead of values", "no elements"].iter().any(|words| error.contains(words));
+            assert!(said, "{name}: {error}");
         }
     }
 }

@@ -58,16 +58,39 @@ fn statement() -> impl Strategy<Value = String> {
         Just("concat(it, relu(it), 2 * it)"),
         Just("it * sigmoid(it)"),
         Just("it / (1 + abs(it))"),
+        Just("reshape([1, 1, -1])"),
+        Just("depth_to_space(2)"),
+        Just("space_to_depth(2)"),
+        Just("space_to_depth(3, order=crd)"),
+        Just("reduce_mean(axes=[0])"),
+        Just("reduce_min(axes=[-1])"),
+        Just("erf(it)"),
+        Just("pad(before=[1, 0, 2], after=[0, 1, 0], border=replicate)"),
+        Just("param w{n} []\nit * w{n}"),
     ]
     .prop_map(str::to_owned);
+    let moved = (
+        prop_oneof![Just([0, 2, 1]), Just([1, 0, 2]), Just([1, 2, 0]), Just([2, 0, 1]), Just([2, 1, 0])],
+        0..3usize,
+        -3i64..3,
+        prop_oneof![Just(-2i64), Just(-1), Just(1), Just(2)],
+        any::<bool>(),
+    )
+        .prop_map(|(perm, axis, start, step, cut)| match cut {
+            true => format!("slice(axis={axis}, start={start}, step={step})"),
+            false => format!("permute({perm:?})"),
+        });
     // A value and something made of it, joined again.
     let joined = prop_oneof![
         Just("r{n} = it\nf{n} = conv(kernel=3, pad=1, out=8)\nrelu\nconcat(it, r{n})"),
         Just("r{n} = it\nglobal_avgpool\nsigmoid\nit * r{n}"),
+        Just("r{n} = it\nreduce_max(keepdims=false)\nit * r{n}"),
+        Just("r{n} = it\npermute([0, 2, 1])\nmatmul(it, r{n})\nit * 0.1"),
+        Just("r{n} = it |> permute([0, 2, 1])\nparam m{n} [5, 1]\nr{n} |> reduce_sum(axes=[1])\nmatmul(m{n}, it)"),
         Just("q{n} = relu\nfilter(sobel_x, pad=1)\nit + q{n}"),
     ]
     .prop_map(str::to_owned);
-    prop_oneof![3 => conv, 1 => wide, 1 => transposed, 1 => filter, 2 => pool, 4 => simple, 1 => joined]
+    prop_oneof![3 => conv, 1 => wide, 1 => transposed, 1 => filter, 2 => pool, 4 => simple, 1 => moved, 1 => joined]
 }
 
 fn noise(dims: &[usize], seed: u32) -> Tensor {

@@ -10,6 +10,7 @@ use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::inputs::{self, Bound, Conversion};
 use super::memory;
+use super::networks::Given;
 use super::models::{Opened, with_sizes};
 use super::report::{number, plural, shape};
 use super::table::{Row, lay_out};
@@ -83,12 +84,13 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
         return Err(Failure::usage("--tolerance: it is a number of at least 0"));
     }
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    let given = Given { inputs: &args.inputs, sizes, only_constants: false };
+    let (model, files) = Opened::open_given(&args.model, args.model_name.as_deref(), &given)?;
     model.know_sizes(sizes)?;
     let memory = memory::default_limit();
     let mut bound = Bound::new(sizes);
     let conversion = Conversion { fit: None, memory };
-    let inputs = inputs::read(&model, &args.inputs, &mut bound, conversion, args.seed, console)?;
+    let inputs = inputs::read(&model, &files, &mut bound, conversion, args.seed, console)?;
     inputs.ready.iter().flat_map(|r| &r.notes).for_each(|n| console.note(n));
     let options = with_sizes(model.options(), &bound.sizes()).seed(args.seed).memory(memory);
     let options = inputs.declare(model.inputs(), options);

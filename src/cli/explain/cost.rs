@@ -13,7 +13,7 @@ pub(super) struct Cost {
     /// Weights of a fully connected layer between the same input and output; 0 unless it is a
     /// convolution.
     pub(super) dense: u128,
-    /// Products summed by convolutions and linear layers.
+    /// Products summed by convolutions, linear layers and matrix products.
     pub(super) multiply_adds: u128,
     /// Bytes of its result.
     pub(super) bytes: u64,
@@ -28,6 +28,7 @@ pub(super) fn cost(graph: &Graph, node: &Node) -> Cost {
     let multiply_adds = match &node.op {
         // Each output sums a product for each of the weight's elements behind its first axis.
         Op::Conv(_) | Op::Linear => outputs * product(weight(1).get(1..).unwrap_or_default()),
+        Op::MatMul => outputs * u128::from(weight(0).last().copied().unwrap_or(1)),
         Op::Filter(window, _) => outputs * product(&window.kernel),
         // Each input is multiplied by the weight's elements behind its first axis.
         Op::ConvTranspose(_) => product(weight(0)) * product(weight(1).get(1..).unwrap_or_default()),

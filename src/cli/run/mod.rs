@@ -13,6 +13,7 @@ use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::inputs::Conversion;
 use super::memory;
+use super::networks::Given;
 use super::models::{Opened, with_sizes};
 use super::values::{self, BackendName, MathName, Named, Sizes};
 use crate::io::picture::Fit;
@@ -155,11 +156,15 @@ impl Args {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    // Of a folder each file has sizes of its own, so none is bound beforehand.
+    let single = args.each.is_empty() && !args.inputs.iter().any(|i| i.file.is_dir());
+    let files = if single { &args.inputs[..] } else { &[] };
+    let given = Given { inputs: files, sizes: args.sizes(), only_constants: false };
+    let (model, files) = Opened::open_given(&args.model, args.model_name.as_deref(), &given)?;
     model.know_sizes(args.sizes())?;
     let folder = args.inputs.iter().find(|i| i.file.is_dir());
     match (args.each.as_slice(), folder) {
-        ([], None) => apply::once(args, &model, &args.inputs, console),
+        ([], None) => apply::once(args, &model, &files, console),
         ([], Some(folder)) if args.inputs.len() == 1 && folder.name.is_none() => {
             each::map(args, &model, std::slice::from_ref(&folder.file), console)
         }

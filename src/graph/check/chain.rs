@@ -170,6 +170,10 @@ impl<'a> Checker<'a> {
             let why = format!("it is a kernel: `filter({callee})` applies it");
             return self.not_a_layer(expr, x, &why);
         }
+        if matches!(callee, "transpose" | "flip") {
+            let why = "it turns kernels: `permute([0, 2, 1])` and `slice(axis=2, step=-1)` turn values";
+            return self.not_a_layer(expr, x, why);
+        }
         if table::function(callee).is_some() {
             let why = format!("it is a function: write `{callee}(…)` with the value in it");
             return self.not_a_layer(expr, x, &why);

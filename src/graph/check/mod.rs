@@ -81,6 +81,32 @@ impl Checked {
     }
 }
 
+/// Whether a word means something by itself: a layer, a function, a keyword. Who writes text does not name
+/// values so.
+pub fn is_word(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "as",
+        "block",
+        "false",
+        "input",
+        "it",
+        "kernel",
+        "labels",
+        "model",
+        "output",
+        "param",
+        "repeat",
+        "same",
+        "same_lower",
+        "same_upper",
+        "tensor",
+        "true",
+        "valid",
+        "weights",
+    ];
+    table::layer(name).is_some() || table::function(name).is_some() || WORDS.contains(&name)
+}
+
 /// Checks one model of a file.
 pub fn check(file: &ast::File, options: &CheckOptions) -> Checked {
     model::check_model(file, options)

@@ -117,6 +117,8 @@ impl<'a> Checker<'a> {
                     Thing::Int(_) | Thing::Num(_) => {
                         diagnostic.help("`box(3)` or `[[1, 2], [3, 4]]` are kernels")
                     }
+                    Thing::Value(_) => diagnostic
+                        .help("the axes of a value change places by `permute([0, 2, 1])`, and `slice(axis=2, step=-1)` turns one around"),
                     _ => diagnostic,
                 };
                 self.report(diagnostic);

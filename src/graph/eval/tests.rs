@@ -5,10 +5,11 @@ mod batch;
 mod contraction;
 mod elementwise;
 mod movement;
+mod norms;
 mod windows;
 
 use super::*;
-use crate::graph::{Const, Input, Output, Pads, Param, ParamRole, Window};
+use crate::graph::{Const, Input, Output, Pads, Param, ParamRole, Pool, PoolKind, Window};
 use crate::source::Span;
 
 /// A graph built node by node.

@@ -81,7 +81,9 @@ pub(super) fn is_global(graph: &Graph, node: &Node, arg: Value) -> bool {
     let long = |axis: usize| from.ty.dims.get(axis).is_some_and(|&d| d > 1);
     match &node.op {
         Op::Reduce(_, axes) => axes.iter().any(|&a| spatial(a) && long(a)),
-        Op::Softmax { axis } => spatial(*axis) && long(*axis),
+        Op::Softmax { axis } | Op::LogSoftmax { axis } => spatial(*axis) && long(*axis),
+        Op::GroupNorm { .. } => rank >= 3 && h * w > 1,
+        Op::LayerNorm { axes, .. } => (rank.saturating_sub(*axes)..rank).any(|a| spatial(a) && long(a)),
         Op::Linear => rank >= 3 && w > 1,
         // Rows of the left meet columns of the right: K elements of each are summed.
         Op::MatMul => {

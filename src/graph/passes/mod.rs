@@ -7,15 +7,38 @@ mod batchnorm;
 mod compose;
 mod dead;
 mod expand;
+mod facts;
+mod identity;
+mod idioms;
+mod pad;
 mod rewrite;
+mod scale;
 
 pub use batchnorm::fold_batchnorm;
 pub use dead::remove_dead;
 pub use expand::expand;
+pub use identity::remove_identities;
+pub use idioms::recognise_idioms;
+pub use pad::fold_pad;
+pub use scale::fold_scale;
 
 use super::Graph;
 
-/// All passes that a compilation runs, in their order.
+/// A pass.
+pub type Pass = fn(&Graph) -> Graph;
+
+/// All passes that a compilation runs, in their order, with their names.
+pub const PASSES: [(&str, Pass); 7] = [
+    ("remove_identities", remove_identities),
+    ("recognise_idioms", recognise_idioms),
+    ("fold_batchnorm", fold_batchnorm),
+    ("fold_pad", fold_pad),
+    ("fold_scale", fold_scale),
+    ("expand", expand),
+    ("remove_dead", remove_dead),
+];
+
+/// Runs all passes.
 pub fn optimise(graph: &Graph) -> Graph {
-    remove_dead(&expand(&fold_batchnorm(graph)))
+    PASSES.iter().fold(graph.clone(), |graph, (_, pass)| pass(&graph))
 }

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+
+use super::reference::{resizes, sample};
 use super::*;
 
 fn pairs(mode: ResizeMode, coordinates: Coordinates, n: u64, m: u64) -> Vec<Vec<(u64, f64)>> {
@@ -100,5 +103,43 @@ fn cubic_reproduces_a_parabola_inside() {
         let c = (o as f64 + 0.5) / 2.0 - 0.5;
         let value: f64 = taps.iter().map(|&(i, w)| w * (i as f64).powi(2)).sum();
         assert!((value - c * c).abs() < 1e-12, "{o}: {value} is not {}", c * c);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn tables_are_what_the_reference_of_onnx_computes(
+        (n, m, resize) in (1..12u64, 1..24u64).prop_flat_map(|(n, m)| (Just(n), Just(m), resizes([n, n], [m, m]))),
+        axis in 0..2usize,
+    ) {
+        let line = |i: i64| ((i * 37 + 11) % 17) as f64 - 8.0;
+        for o in 0..m {
+            let taps = taps_at(&resize, axis, n, m, o);
+            let found: f64 = match taps.as_slice() {
+                [] => f64::from(extrapolation(&resize)),
+                taps => taps.iter().map(|t| t.weight * line(t.index as i64)).sum(),
+            };
+            let expected = sample(&resize, axis, n as i64, m as i64, o as i64, &line);
+            prop_assert!((found - expected).abs() < 1e-9, "{o} of {m} from {n}: {found}, not {expected}: {taps:?}");
+            prop_assert!(taps.len() as f64 <= most_taps(&resize, axis));
+            prop_assert!(taps.iter().all(|t| t.index < n && t.weight != 0.0));
+            prop_assert!(taps.is_sorted_by(|a, b| a.index < b.index));
+        }
+    }
+}
+
+#[test]
+fn an_extreme_factor_costs_no_more_than_its_bound() {
+    let resize = Resize {
+        mode: ResizeMode::Cubic { a: -0.75 },
+        coordinates: Coordinates::HalfPixel,
+        scale: [1e-300, f64::MIN_POSITIVE],
+        exclude_outside: true,
+        antialias: true,
+    };
+    for axis in 0..2 {
+        let taps = taps_at(&resize, axis, 4, 1, 0);
+        assert!(!taps.is_empty() && taps.iter().all(|t| t.index < 4 && t.weight.is_finite()), "{taps:?}");
     }
 }

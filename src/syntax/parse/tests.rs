@@ -317,11 +317,6 @@ fn body(source: &Source, parent: Span, statements: &[Stmt]) {
                 def.dims.iter().for_each(|dim| expr(source, def.dims_span, dim));
             }
             StmtKind::Weights(file) | StmtKind::Labels(file) => within(span, file.span),
-            StmtKind::Param(def) => {
-                name(source, span, &def.name);
-                within(span, def.dims_span);
-                def.dims.iter().for_each(|dim| expr(source, def.dims_span, dim));
-            }
             StmtKind::Output(names) => names.iter().for_each(|n| name(source, span, n)),
             StmtKind::Repeat(repeat) => {
                 expr(source, span, &repeat.count);

@@ -62,7 +62,7 @@ impl<'a> Checker<'a> {
             Layer::Normalize => self.normalize(&at),
             Layer::Prelu => self.prelu(&at),
             Layer::InstanceNorm | Layer::GroupNorm => self.group_norm(&at),
-            Layer::LayerNorm => self.layer_norm(&at),
+            Layer::AxesNorm => self.layer_norm(&at),
             Layer::Lrn => self.lrn(&at),
             Layer::Softmax | Layer::LogSoftmax => self.softmax(&at),
             Layer::Resize => self.resize(&at),

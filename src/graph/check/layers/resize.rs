@@ -4,9 +4,11 @@ use super::super::scope::Checker;
 use super::super::settings::Setting;
 use super::super::thing::{Dim, Id};
 use super::Use;
-use crate::diag::Code;
+use crate::diag::{Code, Diagnostic};
+use crate::graph::resample::most_taps;
 use crate::graph::shape::{Axis, scaled_by};
 use crate::graph::{Coordinates, Nearest, Op, Resize, ResizeMode};
+use crate::limits;
 
 impl Checker<'_> {
     /// `resize(…)`
@@ -27,7 +29,9 @@ impl Checker<'_> {
         let nearest = matches!(mode, ResizeMode::Nearest(_));
         for (given, name) in [(exclude_outside, "exclude_outside"), (antialias, "antialias")] {
             if given && nearest {
-                self.conflict(at, "mode", name, "`nearest` reads one element, which has no weight");
+                let text = format!("`{name}` is for `mode=linear` and `mode=cubic`");
+                let diagnostic = Diagnostic::error(Code::Conflict, s.span(name), text);
+                self.report(diagnostic.note("`nearest` reads one element, which has no weight"));
                 return self.unknown(vec![at.x], at.span);
             }
         }
@@ -62,9 +66,21 @@ impl Checker<'_> {
                 _ => return self.unknown(vec![at.x], at.span),
             }
         }
-        let op = scale[0].zip(scale[1]).map(|(y, x)| {
-            Op::Resize(Resize { mode, coordinates, scale: [y, x], exclude_outside, antialias })
+        let resize = scale[0].zip(scale[1]).map(|(y, x)| Resize {
+            mode,
+            coordinates,
+            scale: [y, x],
+            exclude_outside,
+            antialias,
         });
+        // Only a factor far from the quotient of the sizes reads so many.
+        let taps = resize.map(|r| [0, 1].map(|i| most_taps(&r, i) * out[i].unwrap_or(1) as f64));
+        if antialias && taps.is_some_and(|taps| taps.iter().any(|&t| t > limits::TAPS_TOTAL as f64)) {
+            let text = format!("a side would be read by more than the limit of {} taps", limits::TAPS_TOTAL);
+            self.error(Code::OutOfRange, s.span("antialias"), text);
+            return self.unknown(vec![at.x], at.span);
+        }
+        let op = resize.map(Op::Resize);
         let shape = shape.with_chw([c, out[0], out[1]]);
         self.emit(op, vec![at.x], Some(shape), "resize", at.span)
     }
@@ -74,8 +90,8 @@ impl Checker<'_> {
         let word = s.word("mode", "nearest")?;
         for (setting, needs) in [("nearest", "nearest"), ("cubic_a", "cubic")] {
             if s.given(setting) && word != needs {
-                let why = format!("`{setting}` is for `mode={needs}`");
-                self.conflict(at, "mode", setting, &why);
+                let text = format!("`{setting}` is for `mode={needs}`");
+                self.error(Code::Conflict, s.span(setting), text);
                 return None;
             }
         }
@@ -97,8 +113,8 @@ impl Checker<'_> {
         let crop = word == "tf_crop_and_resize";
         for setting in ["roi", "extrapolation"] {
             if s.given(setting) && !crop {
-                let why = format!("`{setting}` is for `coordinates=tf_crop_and_resize`");
-                self.conflict(at, "coordinates", setting, &why);
+                let text = format!("`{setting}` is for `coordinates=tf_crop_and_resize`");
+                self.error(Code::Conflict, s.span(setting), text);
                 return None;
             }
         }

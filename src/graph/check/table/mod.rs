@@ -124,6 +124,7 @@ pub(super) const fn may(name: &'static str, kind: Kind, doc: &'static str) -> Ar
 
 /// Which layer it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::enum_variant_names, reason = "a layer norm is called that")]
 pub(super) enum Layer {
     Conv,
     Filter,
@@ -159,7 +160,8 @@ pub(super) enum Layer {
     GlobalLpPool,
     InstanceNorm,
     GroupNorm,
-    LayerNorm,
+    /// `layer_norm`
+    AxesNorm,
     Lrn,
     LogSoftmax,
     Selu,
@@ -219,7 +221,7 @@ impl LayerDef {
                 | Layer::BatchNorm
                 | Layer::InstanceNorm
                 | Layer::GroupNorm
-                | Layer::LayerNorm
+                | Layer::AxesNorm
                 | Layer::Prelu
         )
     }

@@ -72,7 +72,7 @@ pub(super) const GROUP_NORM: LayerDef = LayerDef {
 
 pub(super) const LAYER_NORM: LayerDef = LayerDef {
     name: "layer_norm",
-    layer: Layer::LayerNorm,
+    layer: Layer::AxesNorm,
     args: &[
         with("axes", Whole(1), "1", "how many of the last axes are taken together"),
         EPS,

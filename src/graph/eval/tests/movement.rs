@@ -19,6 +19,17 @@ fn a_slice_starts_where_it_says() {
 }
 
 #[test]
+fn a_slice_steps_over_elements_and_backwards() {
+    let x: (&[u64], &[f32]) = (&[3, 5], &count(15));
+    let slice = |start: [u64; 2], step: [i64; 2], dims: [u64; 2]| {
+        apply(Op::Slice { start: start.to_vec(), step: step.to_vec() }, &[x], &dims)
+    };
+    assert_eq!(slice([0, 1], [2, 3], [2, 2]), [1.0, 4.0, 11.0, 14.0]);
+    assert_eq!(slice([2, 4], [-1, -2], [2, 3]), [14.0, 12.0, 10.0, 9.0, 7.0, 5.0]);
+    assert_eq!(slice([1, 3], [i64::MIN, i64::MAX], [1, 1]), [8.0]);
+}
+
+#[test]
 fn padding_stands_on_its_side() {
     let x: (&[u64], &[f32]) = (&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     let pad = |mode, before: [u64; 2], after: [u64; 2], dims: [u64; 2]| {
@@ -41,6 +52,9 @@ fn axes_change_places() {
         [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
     );
     assert_eq!(apply(Op::Reshape, &[x], &[3, 2]), count(6));
+    let one: (&[u64], &[f32]) = (&[], &[7.0]);
+    assert_eq!(apply(Op::Reshape, &[one], &[1, 1]), [7.0]);
+    assert_eq!(apply(Op::Transpose { perm: vec![] }, &[one], &[]), [7.0]);
 }
 
 #[test]
