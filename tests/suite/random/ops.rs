@@ -371,7 +371,7 @@ fn resize(m: &mut Maker) -> Option<Value> {
             Coordinates::HalfPixel,
             Coordinates::Asymmetric,
             Coordinates::AlignCorners,
-            Coordinates::TfCropAndResize { roi: [[0.125, 1.0], [0.25, 0.75]], extrapolation: 0.5 },
+            Coordinates::TfCropAndResize { roi: [[-0.25, 1.0], [0.25, 0.75]], extrapolation: 0.5 },
         ]),
         scale: [sh, sw],
         exclude_outside: !exact && m.choices.rarely(2),
