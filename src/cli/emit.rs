@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
+use super::networks::Given;
 use super::models::Opened;
 use super::values::{self, BackendName, Sizes};
 use crate::code::{self, Backend};
@@ -82,8 +83,9 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
         console.print(format_args!("{}", syntax::dump(model.syntax())))?;
         return Ok(Outcome::Fine);
     }
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
+    let given = Given { sizes, ..Given::default() };
+    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
     let graph = model.graph_with_defaults(sizes, console)?;
     if args.stage == Stage::Graph {
         console.print(format_args!("{}", graph::print::print(&graph)))?;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::console::{Console, Format, shown};
 use super::failure::{Failure, Outcome};
 use super::memory;
+use super::networks::Given;
 use super::models::{Opened, with_sizes};
 use super::report::{bytes, plural};
 use super::run::say_seeded;
@@ -62,7 +63,8 @@ impl Args {
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
+    let given = Given { sizes, ..Given::default() };
+    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
     let mut read = vec![args.model.as_path()];
     read.extend(args.weights.as_deref());
     atomic::check(&args.output, &read).map_err(Failure::file)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::console::{Console, shown};
 use super::failure::Failure;
 use super::inputs::{Axis, Bound, Declared, bind_defaults};
-use super::networks::{self, Given};
+use super::networks::{self, AsModel, Given};
 use super::report::{bytes, plural, seconds};
 use super::run::save::folder_of;
 use super::sources;
@@ -26,6 +26,8 @@ pub(super) struct Opened {
     signature: Signature,
     folder: PathBuf,
     inputs: Vec<Declared>,
+    /// Sizes that may be given although the text has numbers for them.
+    bound: Vec<String>,
     /// Warnings that have been said: they are the same for all sizes.
     said: RefCell<Vec<Diagnostic>>,
 }
@@ -34,12 +36,9 @@ impl Opened {
     /// Reads and parses a text and picks the model asked for, or its only one.
     ///
     /// Mistakes that can be found without sizes are found here, all of them.
-    pub(super) fn open(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
-        Ok(Opened::open_given(path, asked, &Given::default())?.0)
-    }
-
-    /// As [`Opened::open`]; an ONNX file takes what is given for it. The files that are inputs come back.
-    pub(super) fn open_given(
+    ///
+    /// An ONNX file takes what is given for it. The files that are inputs come back.
+    pub(super) fn open(
         path: &Path,
         asked: Option<&str>,
         given: &Given<'_>,
@@ -47,10 +46,12 @@ impl Opened {
         if !networks::is_network(path) {
             return Ok((Opened::open_text(path, asked)?, given.inputs.to_vec()));
         }
-        let (model, rest) = networks::open(path, given)?;
+        let AsModel { model, inputs, sizes } = networks::open(path, given)?;
         let signature = model.signature(asked);
         pick(&signature, asked, path)?;
-        Ok((Opened::new(model, signature, path)?, rest))
+        let mut opened = Opened::new(model, signature, path)?;
+        opened.bound = sizes;
+        Ok((opened, inputs))
     }
 
     fn open_text(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
@@ -79,7 +80,7 @@ impl Opened {
     fn new(model: Model, signature: Signature, path: &Path) -> Result<Opened, Failure> {
         let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
-        let opened = Opened { model, signature, folder, inputs, said: RefCell::default() };
+        let opened = Opened { model, signature, folder, inputs, bound: Vec::new(), said: RefCell::default() };
         opened.without_errors(opened.model.check(&opened.options()))?;
         Ok(opened)
     }
@@ -113,7 +114,8 @@ impl Opened {
     /// Checks that the sizes of the command line are among those that the model leaves open.
     pub(super) fn know_sizes(&self, sizes: &[(String, u64)]) -> Result<(), Failure> {
         let names: Vec<&str> = self.signature.sizes.iter().map(|(name, _)| name.as_str()).collect();
-        let Some((unknown, _)) = sizes.iter().find(|(name, _)| !names.contains(&name.as_str())) else {
+        let known = |name: &String| names.contains(&name.as_str()) || self.bound.contains(name);
+        let Some((unknown, _)) = sizes.iter().find(|(name, _)| !known(name)) else {
             return Ok(());
         };
         let failure = Failure::usage(format!("--size: the model has no size `{unknown}`"));
@@ -363,7 +365,10 @@ pub(super) fn findings(
     model: Option<&str>,
     sizes: &[(String, u64)],
 ) -> Result<Finding, Failure> {
-    let source = sources::read(path)?;
+    let source = match networks::is_network(path) {
+        true => networks::text(path, sizes)?,
+        false => sources::read(path)?,
+    };
     let (tree, mut diagnostics) = syntax::parse(&source);
     let all = check::signature(&tree, model);
     if model.is_some() {

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::Model;
 use crate::onnx::import::{self, Import, Settings};
 use crate::onnx::{self, Bindings, InputAxis, Network, NetworkInput, OnnxError};
+use crate::source::Source;
 use crate::tensor::Tensor;
 
 /// Whether a path names an ONNX file.
@@ -44,7 +45,17 @@ pub(super) fn read(path: &Path, given: &Given<'_>) -> Result<(Network, Bindings,
     let mut bindings = Bindings::default();
     bindings.sizes.extend(given.sizes.iter().cloned());
     let mut rest = Vec::new();
-    for (input, file) in assign(path, &inputs, given.inputs)? {
+    let assigned = assign(path, &inputs, given.inputs)?;
+    if let Some(missing) =
+        inputs.iter().find(|i| i.parameter && !assigned.iter().any(|(a, _)| a.name == i.name))
+    {
+        let text = format!("{}: input `{}` is a weight, a shape or the like", shown(path), missing.name);
+        return Err(Failure::usage(text).note(format!("the network has {}", list(&inputs))).help(format!(
+            "give its numbers: {}=FILE.npy, after the other inputs or in their order",
+            missing.name
+        )));
+    }
+    for (input, file) in assigned {
         let constant = given.only_constants || input.parameter;
         let Some(tensor) = tensor(file, constant || is_open(input))? else {
             rest.push(Named { name: Some(input.word.clone()), file: file.clone() });
@@ -162,11 +173,33 @@ pub(super) fn import(
     import::import(network, bindings, &settings).map_err(|e| failure(path, &e))
 }
 
-/// An ONNX file as a model. What is left of the given files are its inputs, by name.
-pub(super) fn open(path: &Path, given: &Given<'_>) -> Result<(Model, Vec<Named>), Failure> {
-    let (network, bindings, rest) = read(path, given)?;
+/// An ONNX file as a model.
+pub(super) struct AsModel {
+    pub(super) model: Model,
+    /// The files that are its inputs, by name.
+    pub(super) inputs: Vec<Named>,
+    /// The sizes that the file leaves open. The text may have numbers for them.
+    pub(super) sizes: Vec<String>,
+}
+
+/// Reads and imports an ONNX file.
+pub(super) fn open(path: &Path, given: &Given<'_>) -> Result<AsModel, Failure> {
+    let (network, bindings, inputs) = read(path, given)?;
+    let symbols = network.inputs().into_iter().filter_map(|i| i.axes).flatten();
+    let sizes = symbols.filter_map(|axis| match axis {
+        InputAxis::Open(symbol) => Some(symbol),
+        InputAxis::Fixed(_) => None,
+    });
+    let sizes = sizes.collect();
     let imported = import(path, &network, &bindings, None, false)?;
-    Ok((Model::from_import(&shown(path), imported)?, rest))
+    Ok(AsModel { model: Model::from_import(&shown(path), imported)?, inputs, sizes })
+}
+
+/// The text of an ONNX file, for those who look for mistakes in texts.
+pub(super) fn text(path: &Path, sizes: &[(String, u64)]) -> Result<Source, Failure> {
+    let (network, bindings, _) = read(path, &Given { sizes, ..Given::default() })?;
+    let imported = import(path, &network, &bindings, None, false)?;
+    Ok(Source::new(shown(path), imported.text))
 }
 
 /// Checks the text of an import before it is written.

@@ -26,6 +26,7 @@ mod wire;
 mod words;
 
 pub use error::OnnxError;
+pub use import::Import;
 pub use lower::{Bindings, lower};
 pub use network::{InputAxis, Network, NetworkInput};
 pub use read::read;

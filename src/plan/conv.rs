@@ -1,4 +1,4 @@
-//! Tasks of convolutions, filters, transposed convolutions and linear layers.
+//! Tasks of convolutions, filters, transposed convolutions and linear layers of one row.
 
 use super::algorithm::{Algorithm, algorithm};
 use super::build::{Builder, PlanError};
@@ -6,89 +6,20 @@ use super::dims::dims4;
 use super::fuse::Group;
 use super::task::{Contract, Depthwise, PackPanels, Phase as Positions, PlanarConv, TaskKind};
 use super::tiles::{most_pixels, tile_vectors};
+use super::transposed::transposed;
 use super::values::Form;
-use super::window::{halo, strides, taps};
-use super::{BufferId, Fill, Halo, Layout, LayoutKind, Phase, Task};
-use crate::graph::{ConvTranspose, Graph, Node, Op, Value};
+use super::window::{strides, taps};
+use super::{BufferId, Halo, Layout, LayoutKind, Phase, Task};
+use crate::graph::{Op, Value};
 use crate::kernels::ir::LANES;
 
 /// A convolution, or one phase of a transposed one, as taps.
-struct Correlation {
-    taps: Vec<(i32, i32)>,
+pub(super) struct Correlation {
+    pub(super) taps: Vec<(i32, i32)>,
     /// For each tap, its index in the weights.
-    tap_index: Vec<u32>,
-    stride: [u32; 2],
-    positions: [Positions; 2],
-}
-
-/// Along one axis of a transposed convolution, the taps of the outputs `phase, phase + stride, …`:
-/// output o gets `x[(o + pad − i·d) / s] · w[i]` from each tap i for which the quotient is whole. In terms of
-/// `j = (o − phase) / s` that is `x[j + offset]`. Sorted by offset.
-fn phase_taps(kernel: u64, stride: u64, dilation: u64, pad: u64, phase: u64) -> Vec<(i64, u32)> {
-    let mut taps: Vec<(i64, u32)> = (0..kernel)
-        .filter_map(|i| {
-            let at = (phase + pad) as i64 - (i * dilation) as i64;
-            (at.rem_euclid(stride as i64) == 0).then_some((at.div_euclid(stride as i64), i as u32))
-        })
-        .collect();
-    taps.sort_unstable();
-    taps
-}
-
-fn transposed(conv: &ConvTranspose, out: [u64; 2]) -> Result<Vec<Correlation>, PlanError> {
-    let window = &conv.window;
-    let axis = |a: usize, phase: u64| {
-        let [k, s, d] = [window.kernel[a], window.stride[a], window.dilation[a]];
-        phase_taps(k, s, d, window.pad.before(a), phase)
-    };
-    let narrow = |x: u64| u32::try_from(x).map_err(|_| PlanError::TooFar);
-    let mut phases = Vec::new();
-    for y in 0..window.stride[0].min(out[0]) {
-        for x in 0..window.stride[1].min(out[1]) {
-            let positions = |a: usize, start: u64| -> Result<Positions, PlanError> {
-                let count = (out[a] - start).div_ceil(window.stride[a]);
-                Ok(Positions {
-                    start: narrow(start)?,
-                    step: narrow(window.stride[a])?,
-                    count: narrow(count)?,
-                })
-            };
-            let (rows, columns) = (axis(0, y), axis(1, x));
-            let mut taps = Vec::new();
-            let mut tap_index = Vec::new();
-            for &(dy, i) in &rows {
-                for &(dx, j) in &columns {
-                    let near = |o: i64| i32::try_from(o).map_err(|_| PlanError::TooFar);
-                    taps.push((near(dy)?, near(dx)?));
-                    tap_index.push(i * window.kernel[1] as u32 + j);
-                }
-            }
-            phases.push(Correlation {
-                taps,
-                tap_index,
-                stride: [1, 1],
-                positions: [positions(0, y)?, positions(1, x)?],
-            });
-        }
-    }
-    Ok(phases)
-}
-
-/// The halo that all phases of a transposed convolution need.
-pub(super) fn transposed_halo(graph: &Graph, node: &Node, conv: &ConvTranspose) -> Result<Halo, PlanError> {
-    let (Some([_, h, w]), Some([_, oh, ow])) = (graph.ty(node.args[0]).chw(), node.ty.chw()) else {
-        return Err(PlanError::Bug("a transposed convolution on a value without rows and columns"));
-    };
-    let mut all = Halo::NONE;
-    for phase in transposed(conv, [oh, ow])? {
-        let count = phase.positions.map(|p| u64::from(p.count));
-        let one = halo(&phase.taps, [1, 1], count, [h, w], Fill::Zero);
-        all.top = all.top.max(one.top);
-        all.bottom = all.bottom.max(one.bottom);
-        all.left = all.left.max(one.left);
-        all.right = all.right.max(one.right);
-    }
-    Ok(all)
+    pub(super) tap_index: Vec<u32>,
+    pub(super) stride: [u32; 2],
+    pub(super) positions: [Positions; 2],
 }
 
 /// The weights of a node as its task needs them.
@@ -177,7 +108,7 @@ impl Builder<'_> {
         let node = self.graph.node(root);
         // A linear layer's features must be adjacent.
         let vector = matches!(node.op, Op::Linear);
-        let x = if vector { self.features(node.args[0])? } else { self.framed(node, x_kind)? };
+        let x = if vector { self.features(node.args[0])? } else { self.source(node, x_kind)? };
         let blocks = (weights.out_channels / weights.groups).div_ceil(LANES as u64);
         let one_pixel = vector || dims4(&node.ty)[2..] == [1, 1];
         let vectors = tile_vectors(blocks, one_pixel);
@@ -244,7 +175,7 @@ impl Builder<'_> {
         reason: String,
     ) -> Result<(), PlanError> {
         let node = self.graph.node(root);
-        let x = self.framed(node, LayoutKind::Planar)?;
+        let x = self.source(node, LayoutKind::Planar)?;
         let w = self.values.dense(weights.w)?;
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Planar)?),
@@ -333,20 +264,5 @@ impl Builder<'_> {
         }
         self.values.finish_own(tail, &name);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::phase_taps;
-
-    #[test]
-    fn phases_of_a_transposed_convolution_cover_each_tap_once() {
-        for (k, s, d, pad) in [(4, 2, 1, 1), (3, 2, 1, 0), (3, 3, 2, 1), (5, 1, 1, 2), (2, 4, 1, 0)] {
-            let mut seen: Vec<u32> =
-                (0..s).flat_map(|phase| phase_taps(k, s, d, pad, phase)).map(|(_, i)| i).collect();
-            seen.sort_unstable();
-            assert_eq!(seen, (0..k as u32).collect::<Vec<_>>(), "kernel {k}, stride {s}, dilation {d}");
-        }
     }
 }

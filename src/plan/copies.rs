@@ -3,10 +3,11 @@
 use super::build::{Builder, PlanError};
 use super::dims::dims4;
 use super::task::{StridedCopy, TaskKind};
-use super::{BufferId, Halo, Layout, LayoutKind, Task, View};
+use super::{Buffer, BufferId, Halo, Layout, LayoutKind, Task, View};
 use crate::graph::shape::channel_axis;
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Node, Type, Value};
 use crate::kernels::ir::LANES;
+use crate::kernels::step::Base;
 
 /// Byte strides of a dense row-major array of f32.
 fn dense_strides(dims: &[u64]) -> Vec<i64> {
@@ -100,20 +101,61 @@ pub(super) fn concat_keeps_blocks(graph: &Graph, node: &Node, axis: usize) -> bo
     rank >= 3 && (channel_axis(rank) != Some(axis) || before_last.iter().all(whole))
 }
 
+/// A value that is some elements of a buffer, in the buffer's own order: where in it they start, in bytes.
+/// `strides` are from one to the next along each axis. Nothing where only a copy would do.
+fn view_offset(buffer: &Buffer, dims: &[u64], offset: i64, strides: &[i64]) -> Option<u64> {
+    // The caller's memory is taken as a whole.
+    if !matches!(buffer.base, Base::Arena | Base::Packed) {
+        return None;
+    }
+    let as_itself = Buffer { dims: dims4(&Type::plain(dims)), ..buffer.clone() };
+    let own = axis_strides(&as_itself.view(), dims);
+    let extents = extents(dims, buffer.layout.kind);
+    let mut alike = extents.iter().zip(own.iter().zip(strides));
+    // A halo belongs to whole planes.
+    let planes = buffer.layout.halo.is_none() || as_itself.dims[2..] == buffer.dims[2..];
+    (planes && alike.all(|(&n, (own, stride))| n == 1 || own == stride))
+        .then(|| u64::try_from(offset).ok())?
+}
+
 impl Builder<'_> {
+    /// Makes a value of elements of `x`, from `x_offset` on and `x_strides` apart: a copy, or a part of the
+    /// buffer where its elements lie in order.
+    fn take(
+        &mut self,
+        (value, node): (Value, &Node),
+        x: BufferId,
+        x_offset: i64,
+        x_strides: Vec<i64>,
+        reason: &str,
+    ) {
+        let dims = &node.ty.dims;
+        let buffer = &self.values.buffers[x.0 as usize];
+        let kind = buffer.layout.kind;
+        if self.values.wanted(value).is_none()
+            && let Some(offset) = view_offset(buffer, dims, x_offset, &x_strides)
+        {
+            let own = self.values.part(x, Some(value), dims4(&node.ty), offset);
+            self.values.set_own(value, own);
+            return;
+        }
+        let out = self.values.make_own(value, kind);
+        let copy = Strided {
+            dims: extents(dims, kind),
+            x_offset,
+            x_strides,
+            out_offset: 0,
+            out_strides: axis_strides(&self.values.view(out), dims),
+        };
+        self.push_own(value, out, copy.task(x, kind == LayoutKind::Blocked), reason.to_owned());
+        self.values.finish_own(value, &node.name);
+    }
+
     pub(super) fn transpose(&mut self, value: Value, node: &Node, perm: &[usize]) -> Result<(), PlanError> {
         let x = self.values.in_kind(node.args[0], LayoutKind::Planar)?;
         let from = axis_strides(&self.values.view(x), &self.graph.ty(node.args[0]).dims);
-        let out = self.values.make_own(value, LayoutKind::Planar);
-        let copy = Strided {
-            dims: node.ty.dims.clone(),
-            x_offset: 0,
-            x_strides: perm.iter().map(|&p| from[p]).collect(),
-            out_offset: 0,
-            out_strides: axis_strides(&self.values.view(out), &node.ty.dims),
-        };
-        self.push_own(value, out, copy.task(x, false), "elements in another order".to_owned());
-        self.values.finish_own(value, &node.name);
+        let strides = perm.iter().map(|&p| from[p]).collect();
+        self.take((value, node), x, 0, strides, "elements in another order");
         Ok(())
     }
 
@@ -153,22 +195,15 @@ impl Builder<'_> {
     ) -> Result<(), PlanError> {
         let x = self.values.in_kind(node.args[0], kind)?;
         let from = axis_strides(&self.values.view(x), &self.graph.ty(node.args[0]).dims);
-        let out = self.values.make_own(value, kind);
         let blocked = kind == LayoutKind::Blocked;
         let mut first = start.to_vec();
         if let (true, Some(channels)) = (blocked, channel_axis(start.len())) {
             first[channels] /= LANES as u64;
         }
-        let copy = Strided {
-            dims: extents(&node.ty.dims, kind),
-            x_offset: first.iter().zip(&from).map(|(&at, stride)| at as i64 * stride).sum(),
-            x_strides: from.iter().zip(step).map(|(stride, step)| stride.saturating_mul(*step)).collect(),
-            out_offset: 0,
-            out_strides: axis_strides(&self.values.view(out), &node.ty.dims),
-        };
+        let offset = first.iter().zip(&from).map(|(&at, stride)| at as i64 * stride).sum();
+        let strides = from.iter().zip(step).map(|(stride, step)| stride.saturating_mul(*step)).collect();
         let reason = if blocked { "whole blocks" } else { "some of the elements" };
-        self.push_own(value, out, copy.task(x, blocked), reason.to_owned());
-        self.values.finish_own(value, &node.name);
+        self.take((value, node), x, offset, strides, reason);
         Ok(())
     }
 
@@ -185,6 +220,13 @@ impl Builder<'_> {
         let blocked = kind == LayoutKind::Blocked;
         let mut at = 0;
         for &arg in &node.args {
+            if let Some(part) = self.part_of_planes(arg, value, out, at, &to) {
+                at += graph.ty(arg).dims[axis] as i64 * to[axis];
+                let x = self.values.own(arg).ok_or(PlanError::Bug("a value is read before it is made"))?;
+                let reason = "planes side by side from blocks of channels".to_owned();
+                self.push_own(value, part, TaskKind::Convert { x }, reason);
+                continue;
+            }
             let x = self.values.in_kind(arg, kind)?;
             let dims = extents(&graph.ty(arg).dims, kind);
             let copy = Strided {
@@ -200,6 +242,27 @@ impl Builder<'_> {
         }
         self.values.finish_own(value, &node.name);
         Ok(())
+    }
+
+    /// The place of an argument in planes that it is joined into, if it lies in blocks and that place is one
+    /// run: then it is converted right there.
+    fn part_of_planes(
+        &mut self,
+        arg: Value,
+        value: Value,
+        out: BufferId,
+        at: i64,
+        strides: &[i64],
+    ) -> Option<BufferId> {
+        let own = self.values.own(arg)?;
+        let to = &self.values.buffers[out.0 as usize];
+        let kinds = [&self.values.buffers[own.0 as usize], to].map(|b| b.layout.kind);
+        if self.graph.ty(value).dims.len() < 3 || kinds != [LayoutKind::Blocked, LayoutKind::Planar] {
+            return None;
+        }
+        let ty = self.graph.ty(arg);
+        let offset = view_offset(to, &ty.dims, at, strides)?;
+        Some(self.values.part(out, Some(value), dims4(ty), offset))
     }
 
     /// An operand that broadcasting by `[lead, channels, height, width]` cannot express, written out.

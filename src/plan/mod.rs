@@ -25,6 +25,7 @@ mod pad;
 mod print;
 mod reduce;
 mod reshape;
+mod transposed;
 mod values;
 mod verify;
 mod window;

@@ -152,6 +152,20 @@ impl<'g> Values<'g> {
         self.add(Buffer { value, dims, layout, base, offset: 0 }, storage, at)
     }
 
+    /// The same memory from element `offset` (in bytes) on, as a value whose elements lie as far apart.
+    /// Not of the caller's memory.
+    pub(super) fn part(
+        &mut self,
+        of: BufferId,
+        value: Option<Value>,
+        dims: [u64; 4],
+        offset: u64,
+    ) -> BufferId {
+        let (storage, at) = self.places[of.0 as usize];
+        let Buffer { base, layout, .. } = self.buffers[of.0 as usize];
+        self.add(Buffer { value, dims, layout, base, offset: 0 }, storage, at + offset)
+    }
+
     /// A buffer together with its halo, as a buffer without one.
     pub(super) fn unframed(&mut self, of: BufferId, value: Value, dims: [u64; 4]) -> BufferId {
         let (storage, at) = self.places[of.0 as usize];
@@ -207,6 +221,16 @@ impl<'g> Values<'g> {
             let reason = format!("{} around it", halo.fill.words());
             self.push(phase, Task { name: name.to_owned(), kind, out: id, reason });
         }
+    }
+
+    /// A value's own buffer, once it is made.
+    pub(super) fn own(&self, value: Value) -> Option<BufferId> {
+        self.own[value.index()]
+    }
+
+    /// The halo that a value's readers want.
+    pub(super) fn wanted(&self, value: Value) -> Halo {
+        self.halos[value.index()]
     }
 
     /// The value in a form; made by a copy or a conversion where it does not lie so already.

@@ -1,5 +1,7 @@
 //! Checks the plan's invariants, all of them, and says where each is broken.
 
+use std::ops::Range;
+
 use super::{Buffer, BufferId, Plan, Task};
 use crate::kernels::step::Base;
 
@@ -13,7 +15,7 @@ pub fn verify(plan: &Plan) -> Vec<String> {
 }
 
 /// The bytes of a base that a buffer takes.
-fn bytes(buffer: &Buffer) -> std::ops::Range<u64> {
+fn bytes(buffer: &Buffer) -> Range<u64> {
     buffer.offset..buffer.offset + buffer.bytes()
 }
 
@@ -78,15 +80,16 @@ fn order(plan: &Plan, problems: &mut Vec<String>) {
     }
 }
 
-/// Whether a buffer, or one that it is another view of, was written.
+/// Whether all bytes of a buffer were written, as itself, as another view of it, or in parts.
 fn made_before(plan: &Plan, written: &[bool], id: BufferId) -> bool {
     let this = plan.buffer(id);
-    plan.buffers.iter().zip(written).any(|(other, done)| {
-        *done
-            && other.base == this.base
-            && bytes(other).start <= bytes(this).start
-            && bytes(this).end <= bytes(other).end
-    })
+    let done = plan.buffers.iter().zip(written).filter(|(other, done)| **done && other.base == this.base);
+    let mut ranges: Vec<_> = done.map(|(other, _)| bytes(other)).collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let Range { start, end } = bytes(this);
+    let reached =
+        ranges.iter().fold(start, |at, range| if range.start <= at { at.max(range.end) } else { at });
+    reached >= end
 }
 
 /// From the first write to the last read of a buffer, nobody else writes into its bytes. Packed weights
@@ -106,11 +109,22 @@ fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
         for task in &tasks[first..=last] {
             let other = plan.buffer(task.out);
             let apart = bytes(other).end <= buffer.offset || bytes(buffer).end <= other.offset;
-            if task.out != id && other.base == buffer.base && !apart && !same_storage(plan, task, id) {
+            let fine = apart || is_part(other, buffer) || same_storage(plan, task, id);
+            if task.out != id && other.base == buffer.base && !fine {
                 problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
             }
         }
     }
+}
+
+/// Whether a buffer is some planes of another one of the same value, which is written in parts.
+fn is_part(part: &Buffer, whole: &Buffer) -> bool {
+    let (inner, outer) = (bytes(part), bytes(whole));
+    part.value.is_some()
+        && part.value == whole.value
+        && part.layout == whole.layout
+        && outer.start <= inner.start
+        && inner.end <= outer.end
 }
 
 /// Whether a task writes a buffer in place of one that it reads last.

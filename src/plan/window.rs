@@ -57,7 +57,7 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node) -> Result<Halo, PlanError>
         Op::Conv(conv) => (&conv.window, conv.border.fill()),
         Op::Filter(window, border) => (window, border.fill()),
         Op::Pool(pool) => (&pool.window, pool_fill(pool.kind)),
-        Op::ConvTranspose(conv) => return super::conv::transposed_halo(graph, node, conv),
+        Op::ConvTranspose(conv) => return super::transposed::transposed_halo(graph, node, conv),
         _ => return Ok(Halo::NONE),
     };
     let (Some([_, h, w]), Some([_, oh, ow])) =

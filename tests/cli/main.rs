@@ -12,6 +12,7 @@ mod basics;
 mod each;
 mod fmt;
 mod inputs;
+mod networks;
 mod outputs;
 mod reports;
 

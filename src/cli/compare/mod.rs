@@ -85,7 +85,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     }
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
     let given = Given { inputs: &args.inputs, sizes, only_constants: false };
-    let (model, files) = Opened::open_given(&args.model, args.model_name.as_deref(), &given)?;
+    let (model, files) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
     model.know_sizes(sizes)?;
     let memory = memory::default_limit();
     let mut bound = Bound::new(sizes);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::console::{Console, Format, escaped};
 use super::failure::{Failure, Outcome};
+use super::networks::Given;
 use super::models::Opened;
 use super::table::{Row, lay_out};
 use super::report::{bytes, grouped, short};
@@ -54,8 +55,9 @@ impl Args {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let model = Opened::open(&args.model, args.model_name.as_deref())?;
     let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
+    let given = Given { sizes, ..Given::default() };
+    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
     let graph = model.graph_with_defaults(sizes, console)?;
     let explanation = Explanation::new(&graph);
     match args.format {

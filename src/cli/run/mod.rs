@@ -160,7 +160,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let single = args.each.is_empty() && !args.inputs.iter().any(|i| i.file.is_dir());
     let files = if single { &args.inputs[..] } else { &[] };
     let given = Given { inputs: files, sizes: args.sizes(), only_constants: false };
-    let (model, files) = Opened::open_given(&args.model, args.model_name.as_deref(), &given)?;
+    let (model, files) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
     model.know_sizes(args.sizes())?;
     let folder = args.inputs.iter().find(|i| i.file.is_dir());
     match (args.each.as_slice(), folder) {

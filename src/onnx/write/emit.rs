@@ -66,11 +66,11 @@ pub(super) fn emit(list: &[Node], mut scope: Scope<'_>) -> Emitted {
         };
         // A bare number says nothing.
         let hint = if hint.bytes().all(|b| b.is_ascii_digit()) { String::new() } else { hint };
-        let fallback = match &node.kind {
-            Kind::Line(_) => word(&node.shape).to_owned(),
-            Kind::Call { block, .. } => format!("{}1", scope.blocks[*block].name),
+        let name = match (&node.kind, hint.is_empty()) {
+            (_, false) => scope.taken.fresh(&hint, "value"),
+            (Kind::Line(_), true) => scope.taken.counted(word(&node.shape)),
+            (Kind::Call { block, .. }, true) => scope.taken.counted(&scope.blocks[*block].name),
         };
-        let name = scope.taken.fresh(&hint, &fallback);
         names.insert(node.result, name);
     }
     let mut statements = Vec::new();
@@ -138,7 +138,10 @@ impl Writer<'_> {
         match &node.kind {
             Kind::Call { block, .. } => {
                 let block = &self.scope.blocks[*block];
-                let arguments: Vec<String> = (0..block.params.names.len())
+                let arguments: Vec<String> = block
+                    .params
+                    .order()
+                    .into_iter()
                     .filter_map(|p| {
                         let value = self.whole(index, p)?;
                         let usual = block.params.defaults[p].map(|d| d.to_string());

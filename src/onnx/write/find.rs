@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::names::{common_prefix, has_module_names, module_prefixes};
 use super::node::{Node, last_reads};
 use super::params::{Params, unify};
 use crate::onnx::draft::Ref;
@@ -15,7 +16,7 @@ use crate::onnx::draft::Ref;
 /// The longest stretch that is looked for, in nodes.
 const LONGEST: usize = 96;
 /// The most parameters of a block.
-const PARAMS: usize = 5;
+const PARAMS: usize = 4;
 
 /// A stretch that occurs several times.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub(super) fn most_repeated(list: &[Node], kept: &[Ref]) -> Option<Repeated> {
             reach = reach.max(read_last(node).unwrap_or(usize::MAX));
         }
     }
+    let modules = Modules::of(list);
     let mut best: Option<Repeated> = None;
     // Hashes have no order that means anything; the places have.
     let mut groups: Vec<((usize, u64), Vec<usize>)> =
@@ -62,7 +64,7 @@ pub(super) fn most_repeated(list: &[Node], kept: &[Ref]) -> Option<Repeated> {
         if best.as_ref().is_some_and(|b| b.score >= most) {
             continue;
         }
-        if let Some(found) = evaluate(list, &places, len, starts)
+        if let Some(found) = evaluate(list, &places, &modules, len, starts)
             && best.as_ref().is_none_or(|b| found.score > b.score)
         {
             best = Some(found);
@@ -108,16 +110,48 @@ fn alike(list: &[Node], places: &HashMap<Ref, usize>, a: usize, b: usize, len: u
     })
 }
 
+/// Where the modules of a list lie, by the prefixes of names.
+struct Modules<'a>(HashMap<&'a str, (usize, usize)>);
+
+impl<'a> Modules<'a> {
+    fn of(list: &'a [Node]) -> Modules<'a> {
+        let mut spans: HashMap<&str, (usize, usize)> = HashMap::new();
+        for (i, node) in list.iter().enumerate().filter(|(_, n)| n.weighted) {
+            for (end, _) in node.hint.match_indices('.') {
+                let span = spans.entry(&node.hint[..end]).or_insert((i, i));
+                *span = (span.0.min(i), span.1.max(i));
+            }
+        }
+        Modules(spans)
+    }
+
+    /// Whether a stretch does not tear a module apart: what has its prefix lies within.
+    fn whole(&self, list: &[Node], start: usize, len: usize) -> bool {
+        let prefix = common_prefix(&list[start..start + len]);
+        let span = prefix.and_then(|p| self.0.get(p.as_str()));
+        span.is_none_or(|(first, last)| *first >= start && *last < start + len)
+    }
+}
+
+/// About how many lines a stretch takes: operators and functions go into one.
+fn lines(stretch: &[Node]) -> i64 {
+    let inside =
+        |n: &Node| matches!(super::names::word(&n.shape), "sum" | "difference" | "product" | "quotient");
+    let operators = stretch.iter().filter(|n| inside(n)).count();
+    (stretch.len() - operators + operators.div_ceil(3)) as i64
+}
+
 /// What a stretch is worth as a block: `None` if it is not worth it.
 fn evaluate(
     list: &[Node],
     places: &HashMap<Ref, usize>,
+    modules: &Modules<'_>,
     len: usize,
     candidates: Vec<usize>,
 ) -> Option<Repeated> {
     let mut starts: Vec<usize> = Vec::new();
     for start in candidates {
-        let free = starts.last().is_none_or(|last| start >= last + len);
+        let free = starts.last().is_none_or(|last| start >= last + len) && modules.whole(list, start, len);
         if free && starts.first().is_none_or(|&first| alike(list, places, first, start, len)) {
             starts.push(start);
         }
@@ -131,9 +165,17 @@ fn evaluate(
     if params.names.len() > PARAMS {
         return None;
     }
-    let aligned = stretches.iter().filter(|s| super::names::common_prefix(s).is_some()).count() as i64;
+    let named = module_prefixes(&stretches).is_some();
+    if !named && stretches.iter().any(|s| has_module_names(s)) {
+        return None;
+    }
+    let aligned = if named { count } else { 0 };
     let begins_well = list[starts[0]].weighted || list[starts[0]].shape.starts_with("call");
-    let saved = (count - 1) * len as i64 - 3;
+    let lines = lines(stretches[0]);
+    if lines < 3 {
+        return None;
+    }
+    let saved = (count - 1) * lines - 3;
     let score = saved * 4 + aligned * (len as i64).min(8) + i64::from(begins_well) * 2
         - 2 * params.names.len() as i64;
     (saved > 0).then_some(Repeated { starts, len, params, score })

@@ -185,11 +185,10 @@ pub(super) fn text(
     }
     // A block stands before those that use it: the last one found uses the others.
     for (block, body) in blocks.iter().zip(bodies) {
-        let (plain, with): (Vec<usize>, Vec<usize>) =
-            (0..block.params.names.len()).partition(|&p| block.params.defaults[p].is_none());
-        let params: Vec<String> = plain
+        let params: Vec<String> = block
+            .params
+            .order()
             .into_iter()
-            .chain(with)
             .map(|p| match block.params.defaults[p] {
                 None => block.params.names[p].clone(),
                 Some(default) => format!("{}={default}", block.params.names[p]),

@@ -22,7 +22,7 @@ use super::draft::{Draft, Ref};
 use crate::runtime::params::Table;
 use emit::{Scope, emit};
 use find::{Repeated, most_repeated};
-use names::{Names, below, block_name, common_prefix};
+use names::{Names, below, block_name, common_prefix, module_prefixes};
 use node::{Kind, Node};
 use params::Params;
 
@@ -111,24 +111,17 @@ fn block(list: &[Node], found: &Repeated, taken: &mut Names) -> Option<Block> {
     let first = stretch(*found.starts.first()?);
     let results: BTreeSet<Ref> = first.iter().map(|n| n.result).collect();
     let argument = first.iter().flat_map(|n| &n.reads).find(|r| !results.contains(r)).copied()?;
-    let prefixes: Vec<String> =
-        found.starts.iter().map(|&s| common_prefix(stretch(s)).unwrap_or_default()).collect();
-    let relative = |start: usize, prefix: &str, i: usize| {
-        stretch(start).get(i).and_then(|n| below(&n.hint, prefix)).map(str::to_owned)
-    };
-    let consistent = prefixes.iter().all(|p| !p.is_empty())
-        && (0..found.len).filter(|&i| first[i].weighted).all(|i| {
-            let names = found.starts.iter().zip(&prefixes).map(|(&s, p)| relative(s, p, i));
-            names.collect::<BTreeSet<_>>().len() == 1
-        });
+    let stretches: Vec<&[Node]> = found.starts.iter().map(|&s| stretch(s)).collect();
+    let prefixes = module_prefixes(&stretches);
     let mut body = first.to_vec();
-    for (i, node) in body.iter_mut().enumerate() {
-        node.hint = match relative(found.starts[0], &prefixes[0], i) {
-            Some(name) if consistent => name,
-            _ => String::new(),
-        };
+    for node in &mut body {
+        let prefix = prefixes.as_ref().and_then(|p| p.first());
+        node.hint = prefix.and_then(|p| below(&node.hint, p)).unwrap_or_default().to_owned();
     }
-    let name = taken.fresh(&block_name(&body), "stage");
+    let stem = block_name(&body);
+    let letters = std::iter::once(String::new()).chain(('b'..='z').map(|c| format!("_{c}")));
+    let name = letters.map(|l| format!("{stem}{l}")).find(|name| taken.free(name))?;
+    taken.take(&name);
     Some(Block { name, params: found.params.clone(), body, argument, inner: Vec::new() })
 }
 

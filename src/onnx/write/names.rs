@@ -4,20 +4,47 @@ use std::collections::BTreeSet;
 
 use super::node::Node;
 
-/// The dotted prefix that the named nodes of a stretch share, if there is one: that of the module that it
-/// was. Names of nodes without weights may be of no module.
+/// What joins the parts of a name: dots, or the underscores of those who have no dots.
+const JOINTS: [char; 2] = ['.', '_'];
+
+/// The prefix that the named nodes of a stretch share, if there is one: that of the module that it was.
+/// Names of nodes without weights may be of no module.
 pub(super) fn common_prefix(stretch: &[Node]) -> Option<String> {
-    let weighted = stretch.iter().filter(|n| n.weighted && !n.hint.is_empty());
-    let mut names = weighted.map(|n| n.hint.split('.').collect::<Vec<_>>());
+    let mut names = stretch.iter().filter(|n| n.weighted && !n.hint.is_empty()).map(|n| n.hint.as_str());
     let first = names.next()?;
-    let mut common = first.len().saturating_sub(1);
+    // Where a prefix may end: before a joint.
+    let mut ends: Vec<usize> = first.match_indices(JOINTS).map(|(i, _)| i).filter(|i| *i > 0).collect();
     let mut several = false;
     for name in names {
         several = true;
-        let same = first.iter().zip(&name).take_while(|(a, b)| a == b).count();
-        common = common.min(same).min(name.len().saturating_sub(1));
+        ends.retain(|&end| {
+            name.as_bytes().get(..end) == first.as_bytes().get(..end) && name[end..].starts_with(JOINTS)
+        });
     }
-    (several && common > 0).then(|| first[..common].join("."))
+    let end = *ends.last().filter(|_| several)?;
+    Some(first[..end].to_owned())
+}
+
+/// The prefixes of stretches whose weighted nodes have the same names below them, as modules do; `None`
+/// where a block would have to give other names.
+pub(super) fn module_prefixes(stretches: &[&[Node]]) -> Option<Vec<String>> {
+    let prefixes: Vec<String> = stretches.iter().map(|s| common_prefix(s)).collect::<Option<_>>()?;
+    let first = stretches.first()?;
+    let weighted = first.iter().enumerate().filter(|(_, n)| n.weighted);
+    for (i, _) in weighted {
+        let mut names =
+            stretches.iter().zip(&prefixes).map(|(s, p)| s.get(i).and_then(|n| below(&n.hint, p)));
+        let name = names.next().flatten()?;
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || names.any(|other| other != Some(name)) {
+            return None;
+        }
+    }
+    Some(prefixes)
+}
+
+/// Whether a stretch has names that PyTorch's modules give, which are kept whatever it costs.
+pub(super) fn has_module_names(stretch: &[Node]) -> bool {
+    stretch.iter().any(|n| n.weighted && n.hint.contains('.'))
 }
 
 /// A name below a prefix.
@@ -25,7 +52,7 @@ pub(super) fn below<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     if prefix.is_empty() {
         return (!name.is_empty()).then_some(name);
     }
-    name.strip_prefix(prefix)?.strip_prefix('.').filter(|rest| !rest.is_empty())
+    name.strip_prefix(prefix)?.strip_prefix(JOINTS).filter(|rest| !rest.is_empty())
 }
 
 /// Names that are taken in a scope.
@@ -36,6 +63,23 @@ impl Names {
     /// Takes a name.
     pub(super) fn take(&mut self, name: &str) {
         self.0.insert(name.to_owned());
+    }
+
+    /// Whether a name can be taken.
+    pub(super) fn free(&self, name: &str) -> bool {
+        !self.clashes(name)
+    }
+
+    /// Takes a name that is counted: `stage1`, `stage2`, ….
+    pub(super) fn counted(&mut self, stem: &str) -> String {
+        let joint = if stem.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+        let mut n = 1u64;
+        while self.clashes(&format!("{stem}{joint}{n}")) {
+            n += 1;
+        }
+        let name = format!("{stem}{joint}{n}");
+        self.0.insert(name.clone());
+        name
     }
 
     /// Takes the wanted name or one like it, made such that nothing misreads it.
@@ -106,7 +150,9 @@ pub(super) fn block_name(body: &[Node]) -> String {
         () if depthwise => "separable".to_owned(),
         () if has("concat") && readers > 1 => "dense".to_owned(),
         () if has("concat") => "branches".to_owned(),
-        () if words.len() <= 3 && words.iter().all(|w| w.chars().all(|c| c.is_ascii_alphanumeric())) => {
+        () if words.len() <= 3
+            && words.iter().all(|w| *w != "call" && w.chars().all(char::is_alphanumeric)) =>
+        {
             words.join("_")
         }
         () => "stage".to_owned(),

@@ -20,6 +20,15 @@ pub(super) struct Params {
     pub(super) slots: BTreeMap<Slot, (usize, i64)>,
 }
 
+impl Params {
+    /// The order in which a definition and its calls list them: those that must be given first.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let (must, may): (Vec<usize>, Vec<usize>) =
+            (0..self.names.len()).partition(|&p| self.defaults.get(p).is_none_or(Option::is_none));
+        must.into_iter().chain(may).collect()
+    }
+}
+
 /// Finds in what the occurrences of a block differ. Numbers that differ alike are one parameter, and so are
 /// whole multiples of one.
 pub(super) fn unify(stretches: &[&[Node]]) -> Params {
@@ -57,7 +66,8 @@ fn multiple(params: &Params, param: usize, column: &[i64]) -> Option<i64> {
 }
 
 fn unused(setting: &str, names: &[String]) -> String {
-    let base = if setting.chars().all(|c| c.is_ascii_digit()) { "channels" } else { setting };
+    let stem = setting.trim_end_matches(|c: char| c.is_ascii_digit());
+    let base = if stem.is_empty() { "channels" } else { stem };
     let mut name = base.to_owned();
     let mut n = 1;
     while names.contains(&name) {

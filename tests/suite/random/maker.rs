@@ -6,8 +6,6 @@ use convc::graph::{BinaryOp, Const, Graph, Input, Node, Op, Output, Param, Param
 use convc::source::Span;
 use convc::tensor::Tensor;
 
-/// Elements of a result, at most.
-const ELEMENTS: u64 = 20_000;
 /// How large numbers may get before they are squashed: cancellation must not eat their digits.
 const MAGNITUDE: f64 = 40.0;
 
@@ -66,6 +64,8 @@ impl Choices {
 pub struct Maker {
     pub graph: Graph,
     pub choices: Choices,
+    /// Elements of a result, at most.
+    pub most: u64,
     /// A bound of each value's elements.
     magnitudes: Vec<f64>,
     /// What operations were asked for, latest last.
@@ -90,6 +90,7 @@ impl Maker {
         Maker {
             graph,
             choices,
+            most: 20_000,
             magnitudes: Vec::new(),
             results: Vec::new(),
             params: Vec::new(),
@@ -123,7 +124,7 @@ impl Maker {
         let types: Vec<&Type> = args.iter().map(|a| self.graph.ty(*a)).collect();
         let batched = types.iter().any(|t| t.batched);
         let ty = infer(&op, &types, &Type { batched, dims: dims.to_vec() }).ok()?;
-        if ty.elements() > ELEMENTS || ty.dims.len() > 8 || ty.dims.contains(&0) {
+        if ty.elements() > self.most || ty.dims.len() > 8 || ty.dims.contains(&0) {
             return None;
         }
         let value = self.push(op, args, ty, magnitude);
@@ -167,15 +168,17 @@ impl Maker {
                 self.params.push(tensor(data));
                 self.push(Op::Param(index), &[], Type::plain(dims), 1.0)
             }
-            kind => {
-                let index = self.graph.inputs.len() as u32;
-                let ty = Type { batched: kind > 3, dims: dims.to_vec() };
-                let value = self.push(Op::Input(index), &[], ty, 1.0);
-                self.graph.inputs.push(Input { name: format!("x{index}"), value, file: None });
-                self.inputs.push(tensor(data));
-                value
-            }
+            kind => self.input(Type { batched: kind > 3, dims: dims.to_vec() }, tensor(data)),
         }
+    }
+
+    /// A value that only a run knows.
+    pub fn input(&mut self, ty: Type, data: Tensor) -> Value {
+        let index = self.graph.inputs.len() as u32;
+        let value = self.push(Op::Input(index), &[], ty, 1.0);
+        self.graph.inputs.push(Input { name: format!("x{index}"), value, file: None });
+        self.inputs.push(data);
+        value
     }
 
     /// Weights of a layer: known before a run or not, and perhaps computed.

@@ -28,12 +28,13 @@ pub fn append(m: &mut Maker, which: u64) -> Option<Value> {
         17 => pixel_shuffle(m),
         18 => reshape(m),
         19 => transpose(m),
+        20 => norm(m),
         _ => batch_norm(m),
     }
 }
 
 /// How many kinds [`append`] knows.
-pub const KINDS: u64 = 21;
+pub const KINDS: u64 = 22;
 
 fn window(m: &mut Maker, size: [u64; 2]) -> Window {
     let c = &mut m.choices;
@@ -128,6 +129,8 @@ fn pool(m: &mut Maker) -> Option<Value> {
         PoolKind::Max,
         PoolKind::Average { count_include_pad: true },
         PoolKind::Average { count_include_pad: false },
+        PoolKind::Lp { p: 1 },
+        PoolKind::Lp { p: 2 },
     ]);
     let op = Op::Pool(Pool { kind, window });
     let mut dims = m.inferred(&op, &[x])?;
@@ -136,7 +139,8 @@ fn pool(m: &mut Maker) -> Option<Value> {
     {
         (*h, *w) = (*h + 1, *w + 1);
     }
-    let magnitude = m.magnitude(x);
+    let several = if matches!(kind, PoolKind::Lp { .. }) { window.kernel[0] * window.kernel[1] } else { 1 };
+    let magnitude = m.magnitude(x) * several as f64;
     m.op(op, &[x], &dims, magnitude)
 }
 
@@ -224,6 +228,10 @@ fn softmax(m: &mut Maker) -> Option<Value> {
     let x = m.any();
     let dims = m.dims(x);
     let axis = axis(m, dims.len())?;
+    if m.choices.rarely(3) {
+        let magnitude = 2.0 * m.magnitude(x) + 8.0;
+        return m.op(Op::LogSoftmax { axis }, &[x], &dims, magnitude);
+    }
     m.op(Op::Softmax { axis }, &[x], &dims, 1.0)
 }
 
@@ -351,12 +359,23 @@ fn resize(m: &mut Maker) -> Option<Value> {
     };
     let ((oh, sh), (ow, sw)) = (axis(*h), axis(*w));
     (*h, *w) = (oh, ow);
+    let exact = m.choices.rarely(2);
     let resize = Resize {
-        mode: m.choices.one_of(&[ResizeMode::Nearest(Nearest::Floor), ResizeMode::Linear]),
-        coordinates: m.choices.one_of(&[Coordinates::HalfPixel, Coordinates::Asymmetric]),
+        mode: m.choices.one_of(&[
+            ResizeMode::Nearest(Nearest::Floor),
+            ResizeMode::Nearest(Nearest::RoundPreferCeil),
+            ResizeMode::Linear,
+            ResizeMode::Cubic { a: -0.75 },
+        ]),
+        coordinates: m.choices.one_of(&[
+            Coordinates::HalfPixel,
+            Coordinates::Asymmetric,
+            Coordinates::AlignCorners,
+            Coordinates::TfCropAndResize { roi: [[-0.25, 1.0], [0.25, 0.75]], extrapolation: 0.5 },
+        ]),
         scale: [sh, sw],
-        exclude_outside: false,
-        antialias: false,
+        exclude_outside: !exact && m.choices.rarely(2),
+        antialias: !exact && m.choices.rarely(2),
     };
     let magnitude = m.magnitude(x);
     m.op(Op::Resize(resize), &[x], &dims, magnitude)
@@ -399,6 +418,34 @@ fn transpose(m: &mut Maker) -> Option<Value> {
     }
     let magnitude = m.magnitude(x);
     m.op(Op::Transpose { perm }, &[x], &[], magnitude)
+}
+
+/// Over channels and planes, over the last axes, or across channels.
+fn norm(m: &mut Maker) -> Option<Value> {
+    let x = m.any();
+    let dims = m.dims(x);
+    let (op, of) = match m.choices.below(3) {
+        0 if dims.len() >= 3 => {
+            let size = m.choices.between(1, 6);
+            let op = Op::Lrn { size, alpha: 0.3, beta: 0.75, k: 1.0 };
+            return m.op(op, &[x], &dims, m.magnitude(x));
+        }
+        0 | 1 => {
+            let &channels = dims.get(dims.len().checked_sub(if dims.len() < 3 { 1 } else { 3 })?)?;
+            (Op::GroupNorm { groups: groups(m, channels), eps: 0.1 }, vec![channels])
+        }
+        _ => {
+            let axes = m.choices.between(1, dims.len() as u64) as usize;
+            let from = dims.len().checked_sub(axes)?;
+            (Op::LayerNorm { axes, eps: 0.1 }, dims[from..].to_vec())
+        }
+    };
+    let mut args = vec![x];
+    for _ in 0..m.choices.below(3) {
+        args.push(m.weight(&of));
+    }
+    let magnitude = 4.0 * m.magnitude(x) + 1.0;
+    m.op(op, &args, &dims, magnitude)
 }
 
 fn batch_norm(m: &mut Maker) -> Option<Value> {

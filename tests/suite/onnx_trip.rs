@@ -1,0 +1,113 @@
+//! There and back: a model as ONNX file as text gives the same numbers, and the text is a graph like the flat one.
+
+use convc::graph::print::print;
+use convc::onnx::export::export;
+use convc::onnx::import::{Settings, import};
+use convc::onnx::{Bindings, Import, read};
+use convc::{Model, Options, Tensor};
+
+/// The models that go there and back, with their open sizes.
+const MODELS: &[(&str, &[(&str, u64)])] = &[
+    ("examples/lenet.conv", &[]),
+    ("examples/resnet18.conv", &[]),
+    ("examples/mobilenet_v1.conv", &[]),
+    ("examples/squeezenet.conv", &[]),
+    ("examples/unet.conv", &[("H", 32), ("W", 48)]),
+    ("examples/find_faces.conv", &[("H", 40), ("W", 50)]),
+    ("tests/onnxruntime/layers.conv", &[("H", 12), ("W", 14)]),
+    ("tests/data/nets/text_direction.conv", &[]),
+];
+
+fn options(sizes: &[(&str, u64)]) -> Options {
+    sizes.iter().fold(Options::default(), |options, (name, n)| options.size(*name, *n))
+}
+
+fn exported(path: &str, sizes: &[(&str, u64)]) -> (convc::Program, Vec<u8>) {
+    let model = Model::from_path(path).unwrap_or_else(|e| panic!("{e}"));
+    let program = model.compile(&options(sizes)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let bytes = export(program.graph(), program.params().tensors()).unwrap_or_else(|e| panic!("{path}: {e}"));
+    (program, bytes)
+}
+
+fn imported(path: &str, bytes: &[u8], flat: bool) -> Import {
+    let network = read(bytes, None).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let settings = Settings { flat, ..Settings::default() };
+    import(&network, &Bindings::default(), &settings).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The graph of a text without the names of its values and weights.
+fn nameless(path: &str, import: Import) -> String {
+    let model = Model::from_import(path, import).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let (graph, warnings) = model.graph(&Options::default()).unwrap_or_else(|e| panic!("{path}: {e}"));
+    assert_eq!(warnings, [], "{path}");
+    let mut graph = graph;
+    for (i, node) in graph.nodes.iter_mut().enumerate() {
+        node.name = format!("n{i}");
+    }
+    for (i, param) in graph.params.iter_mut().enumerate() {
+        param.key = format!("p{i}");
+    }
+    print(&graph)
+}
+
+#[test]
+fn a_model_there_and_back_gives_the_same_numbers() {
+    for (path, sizes) in MODELS {
+        let (program, bytes) = exported(path, sizes);
+        let back = imported(path, &bytes, false);
+        let model =
+            Model::from_import(path, back.clone()).unwrap_or_else(|e| panic!("{path}: {e}\n{}", back.text));
+        let again =
+            model.compile(&Options::default()).unwrap_or_else(|e| panic!("{path}: {e}\n{}", back.text));
+        assert_eq!(again.warnings(), [], "{path}\n{}", back.text);
+        let inputs: Vec<Tensor> = program
+            .inputs()
+            .iter()
+            .map(|port| {
+                let len: usize = port.dims.iter().product();
+                let numbers = (0..len).map(|i| ((i * 7919 + 13) % 1009) as f32 / 1009.0).collect();
+                Tensor::new(&port.dims, numbers).expect("the lengths agree")
+            })
+            .collect();
+        let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
+        let (before, after) = (program.run(&views), again.run(&views));
+        let (before, after) = (before.expect("it runs"), after.expect("it runs"));
+        assert_eq!(before.len(), after.len(), "{path}");
+        for ((x, y), port) in before.iter().zip(&after).zip(program.outputs()) {
+            assert_eq!(x.shape(), y.shape(), "{path}: {}", port.name);
+            let difference = convc::model::Difference::of(y.view(), x.view()).expect("the shapes agree");
+            assert!(difference.within(1e-5), "{path}: `{}`: {difference:?}", port.name);
+        }
+    }
+}
+
+#[test]
+fn blocks_and_repeats_leave_the_graph_as_it_is() {
+    for (path, sizes) in MODELS {
+        let (_, bytes) = exported(path, sizes);
+        let flat = nameless(path, imported(path, &bytes, true));
+        let short = nameless(path, imported(path, &bytes, false));
+        assert_eq!(flat, short, "{path}");
+    }
+}
+
+#[test]
+fn the_text_is_formatted_and_short() {
+    for (path, lines, layers) in [("examples/resnet18.conv", 60, 60), ("examples/mobilenet_v1.conv", 40, 80)]
+    {
+        let (_, bytes) = exported(path, &[]);
+        let import = imported(path, &bytes, false);
+        let formatted = convc::syntax::format(&convc::source::Source::new("m.conv", import.text.as_str()));
+        assert_eq!(formatted.expect("it parses"), import.text, "{path}");
+        assert!(import.text.lines().count() <= lines && import.layers >= layers, "{path}:\n{}", import.text);
+    }
+}
+
+#[test]
+fn modules_keep_the_names_of_their_weights() {
+    let (program, bytes) = exported("examples/resnet18.conv", &[]);
+    let import = imported("resnet18", &bytes, false);
+    for param in &program.graph().params {
+        assert!(import.weights.contains_key(&param.key), "{}:\n{}", param.key, import.text);
+    }
+}
