@@ -24,6 +24,7 @@ pub fn activation(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
         "Silu" => ("silu", none),
         "LeakyRelu" => ("leaky_relu", none.number_unless("slope", alpha(0.01)?, 0.01)),
         "Elu" => ("elu", none.number_unless("alpha", alpha(1.0)?, 1.0)),
+        "Celu" if alpha(1.0)? == 0.0 => return Err(call.invalid("its alpha is 0").into()),
         "Celu" => ("celu", none.number_unless("alpha", alpha(1.0)?, 1.0)),
         "ThresholdedRelu" => ("thresholded_relu", none.number_unless("alpha", alpha(1.0)?, 1.0)),
         "Selu" => {

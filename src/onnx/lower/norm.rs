@@ -14,6 +14,12 @@ use super::settings::Settings;
 
 const EPS: f32 = 1e-5;
 
+/// What is added to a variance.
+fn epsilon(call: &Call<'_>) -> Lowered<f32> {
+    let eps = call.float("epsilon", EPS)?;
+    if eps >= 0.0 { Ok(eps) } else { Err(call.invalid(format!("its epsilon is {eps}")).into()) }
+}
+
 /// The channels of a value: ONNX's axis 1.
 fn channels(call: &Call<'_>, shape: &[u64]) -> Lowered<u64> {
     let c = shape.get(1).copied();
@@ -42,7 +48,7 @@ pub fn batch(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Vec<Option<Value>>
     let x = b.live(call, 0)?;
     let shape = b.shape(&x);
     let c = channels(call, &shape)?;
-    let eps = call.float("epsilon", EPS)?;
+    let eps = epsilon(call)?;
     if call.flag("training_mode")? {
         return trained(b, call, &x, c, eps);
     }
@@ -162,7 +168,7 @@ pub fn instance(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
     }
     let weights = affine(b, call, c)?;
     let seen = by_channels(b, call, &x)?;
-    let settings = Settings::default().number_unless("eps", call.float("epsilon", EPS)?, EPS);
+    let settings = Settings::default().number_unless("eps", epsilon(call)?, EPS);
     let name = line_name(call, &[1, 2]);
     let y = b.weighted(call, &seen, "instance_norm", settings, seen.dims.clone(), (name, weights))?;
     b.reshape(call, &y, &x.dims)
@@ -189,7 +195,7 @@ pub fn group(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
     }
     let seen = by_channels(b, call, &x)?;
     let settings = Settings::default().whole("groups", groups);
-    let settings = settings.number_unless("eps", call.float("epsilon", EPS)?, EPS);
+    let settings = settings.number_unless("eps", epsilon(call)?, EPS);
     let name = line_name(call, &[1, 2]);
     let y = b.weighted(call, &seen, "group_norm", settings, seen.dims.clone(), (name, weights))?;
     b.reshape(call, &y, &x.dims)
@@ -212,7 +218,7 @@ pub fn layer(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
     }
     let settings = Settings::default()
         .whole_unless("axes", last.len() as u64, 1)
-        .number_unless("eps", call.float("epsilon", EPS)?, EPS)
+        .number_unless("eps", epsilon(call)?, EPS)
         .flag_unless("bias", weights.len() == 2, true);
     let name = line_name(call, &[1, 2]);
     b.weighted(call, &x, "layer_norm", settings, x.dims.clone(), (name, weights))

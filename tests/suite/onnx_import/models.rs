@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use convc::onnx::draft::{Draft, Line, Operand, Ref, Setting, What};
+use convc::diag::Severity;
+use convc::graph::check::{CheckOptions, check};
+use convc::onnx::draft::{Axis, Draft, Line, Operand, Ref, Setting, What};
 use convc::onnx::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use convc::onnx::write::{WriteOptions, write};
 use convc::onnx::{Bindings, OnnxError};
+use convc::source::Source;
+use convc::syntax::parse;
 use prost::Message;
 
 /// A model being built.
@@ -177,7 +182,11 @@ impl Net {
     }
 
     pub fn try_lower(&self, bindings: &Bindings) -> Result<Draft, OnnxError> {
-        convc::onnx::lower(&convc::onnx::read(&self.bytes(), None)?, bindings)
+        let draft = convc::onnx::lower(&convc::onnx::read(&self.bytes(), None)?, bindings)?;
+        if let Err(why) = check_text(&draft) {
+            panic!("the language does not take the draft: {why}");
+        }
+        Ok(draft)
     }
 
     pub fn lower(&self) -> Draft {
@@ -196,6 +205,38 @@ impl Net {
     pub fn shows(&self) -> String {
         show(&self.lower())
     }
+}
+
+/// Checks that a draft is a text, which the language takes, with the draft's shapes.
+///
+/// A model of the language takes and computes something; drafts that do not are passed over.
+pub fn check_text(draft: &Draft) -> Result<(), String> {
+    if draft.inputs.is_empty() || draft.lines.iter().all(|l| l.what == What::Param) {
+        return Ok(());
+    }
+    let text = write(draft, &WriteOptions::default()).text;
+    let source = Source::new("draft.conv", text.as_str());
+    let (file, _) = parse(&source);
+    let open = draft.inputs.iter().flat_map(|i| &i.axes).filter_map(|axis| match axis {
+        Axis::Open(symbol, n) => Some((symbol.clone(), *n)),
+        Axis::Fixed(_) => None,
+    });
+    let options = CheckOptions { sizes: open.collect(), weights_given: true, ..CheckOptions::default() };
+    let checked = check(&file, &options);
+    let errors: Vec<&str> = checked
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .map(|d| d.message.as_str())
+        .collect();
+    let Some(graph) = checked.graph else { return Err(format!("{errors:?}\n{text}")) };
+    for ((name, value), output) in draft.outputs.iter().zip(&graph.outputs) {
+        let (want, found) = (draft.dims(*value), &graph.ty(output.value).dims);
+        if want.as_ref() != Some(found) {
+            return Err(format!("{name} has the shape {found:?} instead of {want:?}\n{text}"));
+        }
+    }
+    Ok(())
 }
 
 fn pick(value: Ref) -> String {

@@ -360,6 +360,9 @@ fn mutated_files_are_refused_or_imported() {
                 Ok(draft) => {
                     imported += 1;
                     sound(&draft, i);
+                    if let Err(why) = super::models::check_text(&draft) {
+                        panic!("file {i}: the language does not take the draft: {why}");
+                    }
                 }
                 Err(error) => assert!(!error.to_string().is_empty()),
             }
