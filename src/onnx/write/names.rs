@@ -85,8 +85,10 @@ impl Names {
     /// Takes the wanted name or one like it, made such that nothing misreads it.
     pub(super) fn fresh(&mut self, wanted: &str, fallback: &str) -> String {
         let wanted = sound(wanted).unwrap_or_else(|| sound(fallback).unwrap_or_else(|| "value".to_owned()));
+        // A part before a dot that is a value's name stays one whatever is put behind it.
+        let wanted = if self.around(&wanted) { wanted.replace('.', "_") } else { wanted };
         let mut name = wanted.clone();
-        let mut n = 1;
+        let mut n = 1u64;
         while self.clashes(&name) {
             n += 1;
             name = format!("{wanted}_{n}");
@@ -101,8 +103,12 @@ impl Names {
         let reserved = !name.contains('.') && crate::graph::check::is_word(name);
         let dotted = format!("{name}.");
         let inside = self.0.range(dotted.clone()..).next().is_some_and(|other| other.starts_with(&dotted));
-        let around = name.match_indices('.').any(|(i, _)| self.0.contains(&name[..i]));
-        reserved || self.0.contains(name) || inside || around
+        reserved || self.0.contains(name) || inside || self.around(name)
+    }
+
+    /// Whether a part before a dot is a name itself.
+    fn around(&self, name: &str) -> bool {
+        name.match_indices('.').any(|(i, _)| self.0.contains(&name[..i]))
     }
 }
 
@@ -156,5 +162,25 @@ pub(super) fn block_name(body: &[Node]) -> String {
             words.join("_")
         }
         () => "stage".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_whatever_is_taken() {
+        let mut names = Names::default();
+        names.take("conv1");
+        assert_eq!(names.fresh("conv1.bn", "bn"), "conv1_bn");
+        assert_eq!(names.fresh("conv1.bn", "bn"), "conv1_bn_2");
+        assert_eq!(names.fresh("layer.0.bn", "bn"), "layer.0.bn");
+        // Its weights would be among those of `layer.0.bn`.
+        assert_eq!(names.fresh("layer", "x"), "layer_2");
+        assert_eq!(names.fresh("relu", "x"), "relu_2");
+        assert_eq!(names.fresh("0.weight", "x"), "n0.weight");
+        assert_eq!(names.counted("stage"), "stage1");
+        assert_eq!(names.counted("stage"), "stage2");
     }
 }
