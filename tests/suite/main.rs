@@ -10,7 +10,6 @@ mod library;
 mod movement;
 mod nets;
 mod onnx;
-mod onnx_import;
 mod onnx_coverage;
 mod onnx_import;
 mod onnx_trip;
