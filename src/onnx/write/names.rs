@@ -1,6 +1,6 @@
 //! Names of values, blocks and their calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::Node;
 
@@ -57,12 +57,16 @@ pub(super) fn below<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
 
 /// Names that are taken in a scope.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+    /// The last number that was put behind a name, so that many like it are not tried one by one.
+    numbers: BTreeMap<String, usize>,
+}
 
 impl Names {
     /// Takes a name.
     pub(super) fn take(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
+        self.taken.insert(name.to_owned());
     }
 
     /// Whether a name can be taken.
@@ -78,22 +82,25 @@ impl Names {
             n += 1;
         }
         let name = format!("{stem}{joint}{n}");
-        self.0.insert(name.clone());
+        self.taken.insert(name.clone());
         name
     }
 
     /// Takes the wanted name or one like it, made such that nothing misreads it.
     pub(super) fn fresh(&mut self, wanted: &str, fallback: &str) -> String {
         let wanted = sound(wanted).unwrap_or_else(|| sound(fallback).unwrap_or_else(|| "value".to_owned()));
-        // A part before a dot that is a value's name stays one whatever is put behind it.
-        let wanted = if self.around(&wanted) { wanted.replace('.', "_") } else { wanted };
+        // No number helps a name that stands below one that is taken.
+        let wanted = if self.stands_below(&wanted) { wanted.replace('.', "_") } else { wanted };
         let mut name = wanted.clone();
-        let mut n = 1u64;
+        let mut n = self.numbers.get(&wanted).copied().unwrap_or(1);
         while self.clashes(&name) {
             n += 1;
             name = format!("{wanted}_{n}");
         }
-        self.0.insert(name.clone());
+        if n > 1 {
+            self.numbers.insert(wanted, n);
+        }
+        self.taken.insert(name.clone());
         name
     }
 
@@ -102,13 +109,14 @@ impl Names {
     fn clashes(&self, name: &str) -> bool {
         let reserved = !name.contains('.') && crate::graph::check::is_word(name);
         let dotted = format!("{name}.");
-        let inside = self.0.range(dotted.clone()..).next().is_some_and(|other| other.starts_with(&dotted));
-        reserved || self.0.contains(name) || inside || self.around(name)
+        let inside =
+            self.taken.range(dotted.clone()..).next().is_some_and(|other| other.starts_with(&dotted));
+        reserved || self.taken.contains(name) || inside || self.stands_below(name)
     }
 
-    /// Whether a part before a dot is a name itself.
-    fn around(&self, name: &str) -> bool {
-        name.match_indices('.').any(|(i, _)| self.0.contains(&name[..i]))
+    /// Whether a beginning of the name, up to a dot, is a name that is taken.
+    fn stands_below(&self, name: &str) -> bool {
+        name.match_indices('.').any(|(i, _)| self.taken.contains(&name[..i]))
     }
 }
 
@@ -167,20 +175,19 @@ pub(super) fn block_name(body: &[Node]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Names;
 
     #[test]
-    fn a_name_is_found_whatever_is_taken() {
+    fn names_below_a_name_and_names_like_many_others_are_found_soon() {
         let mut names = Names::default();
-        names.take("conv1");
-        assert_eq!(names.fresh("conv1.bn", "bn"), "conv1_bn");
-        assert_eq!(names.fresh("conv1.bn", "bn"), "conv1_bn_2");
-        assert_eq!(names.fresh("layer.0.bn", "bn"), "layer.0.bn");
-        // Its weights would be among those of `layer.0.bn`.
-        assert_eq!(names.fresh("layer", "x"), "layer_2");
-        assert_eq!(names.fresh("relu", "x"), "relu_2");
-        assert_eq!(names.fresh("0.weight", "x"), "n0.weight");
-        assert_eq!(names.counted("stage"), "stage1");
-        assert_eq!(names.counted("stage"), "stage2");
+        assert_eq!(names.fresh("ln", "x"), "ln");
+        assert_eq!(names.fresh("ln.weight", "x"), "ln_weight");
+        assert_eq!(names.fresh("ln.weight", "x"), "ln_weight_2");
+        assert_eq!(names.fresh("a.b", "x"), "a.b");
+        assert_eq!(names.fresh("a", "x"), "a_2");
+        for i in 1..20_000 {
+            let name = names.fresh("many", "x");
+            assert_eq!(name, if i == 1 { "many".to_owned() } else { format!("many_{i}") });
+        }
     }
 }
