@@ -12,6 +12,7 @@ mod nets;
 mod onnx;
 mod onnx_coverage;
 mod onnx_import;
+mod onnx_nets;
 mod onnx_trip;
 mod passes;
 mod pipelines;

@@ -46,7 +46,7 @@ fn example(name: &str, input: &str, outputs: &[&str]) -> Net {
 }
 
 /// The folder of recordings that are too large for the repository, where it is there.
-fn shared(folder: &str) -> Option<PathBuf> {
+pub fn shared(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CONVC_CASES").map(PathBuf::from);
     let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases"));
     let path = root.join(folder);
