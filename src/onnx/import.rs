@@ -44,7 +44,7 @@ const LARGER: u64 = 64;
 /// Makes a text of a network. Sizes that are not given stay open if nothing depends on them.
 ///
 /// # Errors
-/// As [`lower`]; [`OnnxError::OpenSize`] for a size that must be given.
+/// As [`lower()`]; [`OnnxError::OpenSize`] for a size that must be given.
 pub fn import(network: &Network, bindings: &Bindings, settings: &Settings) -> Result<Import, OnnxError> {
     let open = open_sizes(network, bindings);
     let first = lower(network, &with_sizes(bindings, &open, 0))?;

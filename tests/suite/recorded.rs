@@ -3,7 +3,7 @@
 use convc::code::Backend;
 use convc::graph::eval::evaluate;
 
-use crate::cases::{Tolerance, check_all, load};
+use crate::cases::{self, Tolerance, check_all, load};
 use crate::executors::Executor;
 
 /// What separates one order of summation in f32 from another.
@@ -71,7 +71,8 @@ executors! {
 
 #[test]
 fn a_batch_gives_the_same_bits_as_its_samples() {
-    for case in load("torch").iter().filter(|c| c.inputs["x"].shape()[0] > 1).step_by(5) {
+    let batched = |c: &&cases::Case| c.inputs["x"].shape()[0] > 1 && c.text.contains("input x");
+    for case in load("torch").iter().filter(batched).step_by(5) {
         let (graph, params) = case.build();
         let x = &case.inputs["x"];
         let whole = evaluate(&graph, &[x.view()], params.tensors()).expect("it runs");

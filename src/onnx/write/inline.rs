@@ -63,11 +63,10 @@ pub(super) fn inlined(draft: &Draft, list: &[Node], kept: &BTreeSet<Ref>) -> BTr
         let own = 1 + below.copied().unwrap_or(0);
         depth.insert(node.result, own);
         let Some([reader]) = readers.get(&node.result).map(Vec::as_slice) else { continue };
-        let fits = match (role(draft, node), role(draft, &list[*reader])) {
-            (Role::Expression | Role::Elementwise, Role::Expression) => true,
-            (Role::Expression, Role::Elementwise) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (role(draft, node), role(draft, &list[*reader])),
+            (Role::Expression | Role::Elementwise, Role::Expression) | (Role::Expression, Role::Elementwise)
+        );
         if fits && !node.weighted && !kept.contains(&node.result) && own < DEPTH {
             inside.insert(node.result);
         }

@@ -50,7 +50,7 @@ pub struct Written {
 
 /// A stretch that occurs several times.
 #[derive(Debug)]
-pub(self) struct Block {
+struct Block {
     name: String,
     params: Params,
     /// The nodes of its first occurrence; hints are the names within.

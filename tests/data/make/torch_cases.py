@@ -104,6 +104,9 @@ def chain(tag, index, a):
         return ([conv("c", p["w1"], 1, bias=False), "bn = batchnorm", "relu"],
                 {"c.weight": p["w1"], "bn.weight": p["g"], "bn.bias": p["be"], "bn.running_mean": mean,
                  "bn.running_var": var})
+    if tag == "bn_train":
+        return ([conv("c", p["w1"], 1, bias=False), "bn = batchnorm(training=true)", "relu"],
+                {"c.weight": p["w1"], "bn.weight": p["g"], "bn.bias": p["be"]})
     if tag == "lenet_ce":
         return ([conv("c1", p["w1"]), "relu", "maxpool(2)", conv("c2", p["w2"]), "relu", "maxpool(2)", "flatten",
                  "f = linear(out=10)"], two() | {"f.weight": p["wf"], "f.bias": p["bf"]})
@@ -120,13 +123,13 @@ folder = CASES / "torch_cases"
 transposed = 0
 for meta in json.loads((folder / "INDEX.json").read_text())["cases"]:
     name, tag = meta["name"], meta["tags"][0]
-    if tag == "bn_train":
-        continue  # statistics of the batch: not inference
     a = dict(np.load(folder / f"{name}.npz"))
     if meta["op"] == "conv2d":
         statements, weights = convolution(meta, a)
     else:
         statements, weights = chain(tag, transposed, a)
         transposed += tag == "convtranspose"
-    cases.add(name, [f"input x {dims(a['x'].shape[1:])}"] + statements, {"x": a["x"]}, {"y": a["y"]}, weights)
+    # Statistics of the batch need its axis.
+    declared = f"tensor x {dims(a['x'].shape)}" if tag == "bn_train" else f"input x {dims(a['x'].shape[1:])}"
+    cases.add(name, [declared] + statements, {"x": a["x"]}, {"y": a["y"]}, weights)
 cases.save()

@@ -124,7 +124,6 @@ pub(super) const fn may(name: &'static str, kind: Kind, doc: &'static str) -> Ar
 
 /// Which layer it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::enum_variant_names, reason = "a layer norm is called that")]
 pub(super) enum Layer {
     Conv,
     Filter,
