@@ -133,11 +133,15 @@ pub fn clip(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
 }
 
 /// The slopes of a `PRelu` as one for all or one for each channel, where they are.
-fn slopes(call: &Call<'_>, x: &Live, slope: &Constant) -> Option<Vec<f32>> {
+fn slopes(x: &Live, slope: &Constant) -> Option<Vec<f32>> {
+    // The layer needs an axis of channels.
+    if x.dims.is_empty() {
+        return None;
+    }
     if slope.len() == 1 {
         return Some(slope.to_floats().into_owned());
     }
-    let channels = match x.dims.len() + usize::from(x.batched) {
+    let channels = match x.rank() {
         2 => x.dims.last(),
         4 => x.dims.get(x.dims.len() - 3),
         _ => None,
@@ -153,7 +157,6 @@ fn slopes(call: &Call<'_>, x: &Live, slope: &Constant) -> Option<Vec<f32>> {
     let list = dims.len() == 1
         && slope.len() as u64 == channels
         && super::super::shapes::broadcast(&x.dims, dims).is_err();
-    let _ = call;
     (only_channels || list).then(|| slope.to_floats().into_owned())
 }
 
@@ -162,7 +165,7 @@ pub fn prelu(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
     let x = b.live(call, 0)?;
     let slope = call.must(1)?.clone();
     if let Value::Known(constant) = &slope
-        && let Some(slopes) = slopes(call, &x, constant)
+        && let Some(slopes) = slopes(&x, constant)
     {
         let count = slopes.len() as u64;
         let made = b.made(call, Constant::floats(&[count], slopes))?;

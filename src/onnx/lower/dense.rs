@@ -123,6 +123,10 @@ pub fn gemm(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
             linear(b, call, &a, &weight, None, name)?
         }
         Value::Live(matrix) => {
+            if matrix.rank() != 2 {
+                let rank = matrix.rank();
+                return Err(call.invalid(format!("its second operand has {rank} axes instead of 2")).into());
+            }
             if matrix.batched {
                 return Err(Fail::Mixes);
             }

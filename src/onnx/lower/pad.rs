@@ -22,9 +22,9 @@ pub fn pad(b: &mut Builder<'_>, call: &Call<'_>) -> Lowered<Live> {
             .invalid(format!("its {} pads are not two for each of {} axes", pads.len(), axes.len()))
             .into());
     }
-    let limit = limits::DIM as i64;
-    if pads.iter().any(|p| !(-limit..=limit).contains(p)) {
-        return Err(call.invalid("its pads are too large").into());
+    let limit = limits::WINDOW as i64;
+    if pads.iter().any(|p| !(-limits::DIM.cast_signed()..=limit).contains(p)) {
+        return Err(call.unsupported(format!("its pads {pads:?} are more than {limit}")).into());
     }
     let (begins, ends) = pads.split_at(axes.len());
     let own_rank = x.dims.len();

@@ -135,6 +135,12 @@ fn slopes() {
 }
 
 #[test]
+fn slopes_of_values_without_axes_are_written_out() {
+    let net = Net::new(16).input("x", dims!["N"]).weight("p", &[1]).only("PRelu", &["x", "p"], vec![]);
+    assert_eq!(net.shows(), "x0 |> relu -> []\nmin(x0, 0) -> []\n0 * %1 -> []\n%0 + %2 -> []");
+}
+
+#[test]
 fn softmax_before_version_13_is_over_all_axes_that_follow() {
     let net = |opset, op: &str, dims| Net::new(opset).input("x", dims).only(op, &["x"], vec![]).shows();
     assert_eq!(net(13, "Softmax", dims![1, 3, 4, 5]), "x0 |> softmax(axis=2) -> [3, 4, 5]");
