@@ -67,10 +67,8 @@ pub(super) fn model(draft: &Draft, list: &[Node], blocks: &[Block], options: &Wr
                 continue;
             }
             // A value that is an input, or an output already: the same under a name of its own.
-            let dims: Vec<String> =
-                draft.dims(*value).unwrap_or_default().iter().map(u64::to_string).collect();
             let own = taken.fresh(wanted, "output_1");
-            lines.push(format!("{own} = {name} |> reshape([{}])", dims.join(", ")));
+            lines.push(format!("{own} = {name}"));
             outputs.push(own);
         }
         lines.push(format!("output {}", outputs.join(", ")));

@@ -60,8 +60,11 @@ pub(super) fn unify(stretches: &[&[Node]]) -> Params {
 fn multiple(params: &Params, param: usize, column: &[i64]) -> Option<i64> {
     let base = params.values.first()?.get(param)?;
     let factor = column.first()?.checked_div(*base)?;
-    let fits =
-        params.values.iter().zip(column).all(|(row, v)| row.get(param).map(|p| p * factor) == Some(*v));
+    let fits = params
+        .values
+        .iter()
+        .zip(column)
+        .all(|(row, v)| row.get(param).and_then(|p| p.checked_mul(factor)) == Some(*v));
     (factor >= 1 && fits).then_some(factor)
 }
 

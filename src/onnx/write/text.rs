@@ -2,13 +2,16 @@
 
 use crate::onnx::draft::Setting;
 
-/// The shortest decimal that reads back to the same number.
+/// A decimal that reads back to the same number, the shortest where that does.
 pub(super) fn number(x: f32) -> String {
     if x == x.trunc() && x.abs() < 1e7 && !(x == 0.0 && x.is_sign_negative()) {
         return format!("{}", x as i64);
     }
     // `Display` never writes an exponent, `Debug` does where it is shorter.
-    format!("{x:?}")
+    let shortest = format!("{x:?}");
+    // A text is read as f64 and rounded again, which may end at the neighbour.
+    let read = shortest.parse::<f64>().map(|v| (v as f32).to_bits());
+    if read == Ok(x.to_bits()) { shortest } else { format!("{:?}", f64::from(x)) }
 }
 
 fn double(x: f64) -> String {
@@ -35,5 +38,21 @@ pub(super) fn setting(setting: &Setting) -> String {
             format!("[{}]", list.join(", "))
         }
         Setting::Word(word) => (*word).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_read_back_to_the_same_bits() {
+        // Its shortest decimal lies between two numbers of f32 as f64 sees it.
+        let hard = f32::from_bits(0x15ae_43fd);
+        let some = (0..1u32 << 16).map(|i| f32::from_bits(i.wrapping_mul(65_521))).filter(|x| x.is_finite());
+        for x in some.chain([hard, -hard, 0.0, -0.0, 1.0, 0.1, 1e-5, 6.0, f32::MAX, f32::MIN_POSITIVE]) {
+            let read: f64 = number(x).parse().expect("it is a number");
+            assert_eq!((read as f32).to_bits(), x.to_bits(), "{x:?} is written {}", number(x));
+        }
     }
 }
