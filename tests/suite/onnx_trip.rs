@@ -111,3 +111,36 @@ fn modules_keep_the_names_of_their_weights() {
         assert!(import.weights.contains_key(&param.key), "{}:\n{}", param.key, import.text);
     }
 }
+
+#[test]
+fn a_second_name_of_a_value_holds_at_every_size() {
+    use convc::onnx::draft::{Axis, Draft, Input, Line, Ref, What};
+    use convc::onnx::write::{WriteOptions, write};
+
+    let axes = vec![Axis::Fixed(3), Axis::Open("H".to_owned(), 8), Axis::Open("W".to_owned(), 8)];
+    let relu = What::Layer { x: Ref::Input(0), layer: "relu", settings: Vec::new() };
+    let draft = Draft {
+        name: "names".to_owned(),
+        inputs: vec![Input { name: "x".to_owned(), batched: true, axes }],
+        lines: vec![Line { name: String::new(), what: relu, dims: vec![3, 8, 8], weights: Vec::new() }],
+        outputs: ["y", "z"]
+            .map(|name| (name.to_owned(), Ref::Line(0)))
+            .into_iter()
+            .chain([("same".to_owned(), Ref::Input(0))])
+            .collect(),
+    };
+    let text = write(&draft, &WriteOptions { blocks: true, ..WriteOptions::default() }).text;
+    let model = Model::from_str("names.conv", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    for (h, w) in [(8, 8), (5, 7)] {
+        let program =
+            model.compile(&Options::default().input([3, h, w])).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let x = Tensor::new(&[3, h, w], (0..3 * h * w).map(|i| i as f32 - 40.0).collect()).expect("it fits");
+        let found = program.run(&[x.view()]).unwrap_or_else(|e| panic!("{e}"));
+        let relu: Vec<f32> = x.data().iter().map(|v| v.max(0.0)).collect();
+        assert_eq!(
+            [found[0].data(), found[1].data(), found[2].data()],
+            [&relu[..], &relu, x.data()],
+            "{text}"
+        );
+    }
+}
