@@ -10,6 +10,7 @@ mod library;
 mod movement;
 mod nets;
 mod onnx;
+mod onnx_blocks;
 mod onnx_coverage;
 mod onnx_import;
 mod onnx_nets;

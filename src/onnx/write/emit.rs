@@ -53,7 +53,9 @@ pub(super) fn emit(list: &[Node], mut scope: Scope<'_>) -> Emitted {
     let nodes: BTreeMap<Ref, &Node> = list.iter().map(|n| (n.result, n)).collect();
     let referred = referred(list, &scope, &inside, &nodes);
     let mut names = BTreeMap::new();
-    for node in list {
+    // Weights first: their names are keys.
+    let weighted = list.iter().filter(|n| n.weighted);
+    for node in weighted.chain(list.iter().filter(|n| !n.weighted)) {
         let wanted = scope.kept.get(&node.result);
         let needed =
             node.weighted || referred.contains(&node.result) || wanted.is_some_and(|w| !w.is_empty());
@@ -84,7 +86,8 @@ pub(super) fn emit(list: &[Node], mut scope: Scope<'_>) -> Emitted {
             name: names.get(&node.result).filter(|_| !parameter).cloned(),
             text,
             bare,
-            referred: referred.contains(&node.result) || kept.contains(&node.result),
+            referred: referred.contains(&node.result)
+                || scope.kept.get(&node.result).is_some_and(|wanted| !wanted.is_empty()),
         });
         if !parameter {
             it = Some(node.result);

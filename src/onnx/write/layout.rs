@@ -134,7 +134,7 @@ fn run_of(statements: &[Statement]) -> usize {
         run += 1;
     }
     // Within a repeat a name can still be referred to, but reads worse.
-    if statements[..run].iter().any(|s| s.referred) { 1 } else { run }
+    statements[..run].iter().position(|s| s.referred).map_or(run, |at| at.max(1))
 }
 
 /// ` -> [64, 112, 112]` where rows or columns change.

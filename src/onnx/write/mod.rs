@@ -140,6 +140,7 @@ fn replaced(list: &[Node], found: &Repeated, block: usize, params: &Params) -> V
             reads: argument.into_iter().collect(),
             hint: common_prefix(&inner).unwrap_or_default(),
             weighted: inner.iter().any(|n| n.weighted),
+            modular: inner.iter().any(|n| n.modular),
             shape: format!("call {block}"),
             wholes: wholes.map(|(name, v)| node::Whole { setting: name.clone(), values: vec![*v] }).collect(),
             kind: Kind::Call { block, inner },

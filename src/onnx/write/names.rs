@@ -44,7 +44,7 @@ pub(super) fn module_prefixes(stretches: &[&[Node]]) -> Option<Vec<String>> {
 
 /// Whether a stretch has names that PyTorch's modules give, which are kept whatever it costs.
 pub(super) fn has_module_names(stretch: &[Node]) -> bool {
-    stretch.iter().any(|n| n.weighted && n.hint.contains('.'))
+    stretch.iter().any(|n| n.modular)
 }
 
 /// A name below a prefix.

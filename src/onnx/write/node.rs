@@ -39,6 +39,8 @@ pub(super) struct Node {
     pub(super) hint: String,
     /// Whether it has weights.
     pub(super) weighted: bool,
+    /// Whether the names of its weights are those of modules, which are kept whatever it costs.
+    pub(super) modular: bool,
     /// What must be the same where a structure repeats.
     pub(super) shape: String,
     /// What may differ.
@@ -112,6 +114,7 @@ fn node(draft: &Draft, index: usize) -> Node {
         reads: line.refs(),
         hint: line.name.clone(),
         weighted: !line.weights.is_empty(),
+        modular: !line.weights.is_empty() && line.name.contains('.'),
         shape,
         wholes,
     }
