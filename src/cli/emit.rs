@@ -1,12 +1,11 @@
 //! `convc emit`: what a stage makes of a model.
 
-use std::path::PathBuf;
 
-use super::console::{Console, Format};
+use super::choice::Choice;
+use super::console::{Console, Format, shown};
 use super::failure::{Failure, Outcome};
-use super::networks::Given;
-use super::models::Opened;
-use super::values::{self, BackendName, Sizes};
+use super::networks;
+use super::values::BackendName;
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
 use crate::model::{Error, Model, Options};
@@ -24,17 +23,12 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The model's text
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
 
     /// Which stage's result to print
     #[arg(long, value_name = "STAGE")]
     stage: Stage,
-
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
 
     /// What code is made for: host, or the pinned x86_64-avx2, x86_64, aarch64
     #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
@@ -44,9 +38,6 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendName>,
 
-    /// The model of a file with several
-    #[arg(long = "model", id = "model_name", value_name = "NAME")]
-    model_name: Option<String>,
 }
 
 /// A stage of the compiler.
@@ -79,14 +70,16 @@ fn target(text: &str) -> Result<Target, String> {
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
     if args.stage == Stage::Ast {
         // What names mean does not matter yet.
-        let model = Model::from_path(&args.model)?;
+        let path = args.choice.path();
+        let model = match networks::is_network(path) {
+            true => Model::from_str(&shown(path), networks::text(path, args.choice.sizes())?.text())?,
+            false => Model::from_path(path)?,
+        };
         console.print(format_args!("{}", syntax::dump(model.syntax())))?;
         return Ok(Outcome::Fine);
     }
-    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let given = Given { sizes, ..Given::default() };
-    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
-    let graph = model.graph_with_defaults(sizes, console)?;
+    let model = args.choice.open()?;
+    let graph = model.graph_with_defaults(args.choice.sizes(), console)?;
     if args.stage == Stage::Graph {
         console.print(format_args!("{}", graph::print::print(&graph)))?;
         return Ok(Outcome::Fine);

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::choice::Choice;
 use super::console::{Console, Format, shown};
 use super::failure::{Failure, Outcome};
 use super::memory;
-use super::networks::Given;
-use super::models::{Opened, with_sizes};
+use super::models::with_sizes;
 use super::report::{bytes, plural};
 use super::run::say_seeded;
-use super::values::{self, Sizes};
 use crate::io::atomic;
 use crate::onnx::export::{self, OPSET};
 
@@ -26,21 +25,12 @@ The batch axis stays free. Weights are stored in the file.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The model: a .conv text or an .onnx file
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
 
     /// The file to write
     #[arg(short, long, value_name = "OUT.onnx")]
     output: PathBuf,
-
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
-
-    /// The model of a file with several
-    #[arg(long = "model", id = "model_name", value_name = "NAME")]
-    model_name: Option<String>,
 
     /// Take the weights from this safetensors file
     #[arg(long, value_name = "FILE")]
@@ -62,13 +52,11 @@ impl Args {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let given = Given { sizes, ..Given::default() };
-    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
-    let mut read = vec![args.model.as_path()];
+    let model = args.choice.open()?;
+    let mut read = vec![args.choice.path()];
     read.extend(args.weights.as_deref());
     atomic::check(&args.output, &read).map_err(Failure::file)?;
-    let bound = model.sizes_with_defaults(sizes, console)?;
+    let bound = model.sizes_with_defaults(args.choice.sizes(), console)?;
     let options = with_sizes(model.options(), &bound).seed(args.seed).memory(memory::default_limit());
     let options = match &args.weights {
         Some(weights) => options.weights_file(weights),

@@ -2,6 +2,7 @@
 //!
 //! A subcommand is a file with `Args` and `execute`, and a line in the list below.
 
+mod choice;
 mod console;
 mod failure;
 mod inputs;

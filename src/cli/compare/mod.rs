@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::choice::Choice;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::inputs::{self, Bound, Conversion};
 use super::memory;
-use super::networks::Given;
-use super::models::{Opened, with_sizes};
+use super::models::with_sizes;
 use super::report::{number, plural, shape};
 use super::table::{Row, lay_out};
-use super::values::{self, BackendName, Named, Sizes};
+use super::values::{self, BackendName, Named};
 use crate::model::{Difference, Layer};
 use expected::Expected;
 
@@ -31,9 +31,8 @@ tolerance times the range of the layer's numbers.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The model: a .conv text or an .onnx file
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
 
     /// Pictures or arrays in the order of the model's inputs, or as NAME=FILE; random numbers without
     #[arg(value_name = "INPUT", value_parser = values::named())]
@@ -47,14 +46,6 @@ pub(super) struct Args {
     /// The largest difference allowed, as a share of the range of the expected numbers
     #[arg(long, value_name = "SHARE", default_value_t = 1e-4)]
     tolerance: f32,
-
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
-
-    /// The model of a file with several
-    #[arg(long = "model", id = "model_name", value_name = "NAME")]
-    model_name: Option<String>,
 
     /// Take the weights from this safetensors file
     #[arg(long, value_name = "FILE")]
@@ -83,9 +74,8 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     if !(args.tolerance >= 0.0 && args.tolerance.is_finite()) {
         return Err(Failure::usage("--tolerance: it is a number of at least 0"));
     }
-    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let given = Given { inputs: &args.inputs, sizes, only_constants: false };
-    let (model, files) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
+    let (model, files) = args.choice.open_for(&args.inputs)?;
+    let sizes = args.choice.sizes();
     model.know_sizes(sizes)?;
     let memory = memory::default_limit();
     let mut bound = Bound::new(sizes);

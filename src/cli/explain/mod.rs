@@ -4,17 +4,14 @@ mod cost;
 mod formula;
 mod seen;
 
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::choice::Choice;
 use super::console::{Console, Format, escaped};
 use super::failure::{Failure, Outcome};
-use super::networks::Given;
-use super::models::Opened;
 use super::table::{Row, lay_out};
 use super::report::{bytes, grouped, short};
-use super::values::{self, Sizes};
 use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
 use crate::pipeline;
@@ -31,17 +28,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The model's text
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
-
-    /// The model of a file with several
-    #[arg(long = "model", id = "model_name", value_name = "NAME")]
-    model_name: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
 
     /// How results are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -55,10 +43,8 @@ impl Args {
 }
 
 pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Failure> {
-    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let given = Given { sizes, ..Given::default() };
-    let (model, _) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
-    let graph = model.graph_with_defaults(sizes, console)?;
+    let model = args.choice.open()?;
+    let graph = model.graph_with_defaults(args.choice.sizes(), console)?;
     let explanation = Explanation::new(&graph);
     match args.format {
         Format::Text => explanation.print(console)?,

@@ -91,7 +91,7 @@ pub(super) fn files_read(
 ) -> Vec<PathBuf> {
     let named = [&graph.weights, &graph.labels].into_iter().flatten().map(|f| model.folder().join(&f.path));
     let mut read = inputs.files();
-    read.push(args.model.clone());
+    read.push(args.choice.path().to_path_buf());
     read.extend(args.weights.clone());
     read.extend(named);
     read

@@ -9,13 +9,13 @@ pub(super) use apply::say_seeded;
 
 use std::path::PathBuf;
 
+use super::choice::Choice;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::inputs::Conversion;
 use super::memory;
-use super::networks::Given;
 use super::models::{Opened, with_sizes};
-use super::values::{self, BackendName, MathName, Named, Sizes};
+use super::values::{self, BackendName, MathName, Named};
 use crate::io::picture::Fit;
 use crate::model::Options;
 
@@ -32,9 +32,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The model's text
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
 
     /// Pictures (PNG, JPEG, PNM) or arrays (.npy, .npz) in the order of the model's inputs, or as
     /// NAME=FILE; or a folder of them
@@ -50,10 +49,6 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR|FILE", num_args = 1.., conflicts_with = "inputs")]
     each: Vec<PathBuf>,
 
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
-
     /// How a picture of another size is made to fit
     #[arg(long, value_name = "HOW")]
     fit: Option<FitName>,
@@ -61,10 +56,6 @@ pub(super) struct Args {
     /// Map the range of a picture's values to 0..1 instead of clamping them
     #[arg(long)]
     normalize: bool,
-
-    /// The model of a file with several
-    #[arg(long = "model", id = "model_name", value_name = "NAME")]
-    model_name: Option<String>,
 
     /// Take the weights from this safetensors file
     #[arg(long, value_name = "FILE")]
@@ -126,7 +117,7 @@ impl Args {
     }
 
     fn sizes(&self) -> &[(String, u64)] {
-        self.size.as_ref().map_or(&[], |s| &s.0)
+        self.choice.sizes()
     }
 
     fn memory(&self) -> u64 {
@@ -159,8 +150,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     // Of a folder each file has sizes of its own, so none is bound beforehand.
     let single = args.each.is_empty() && !args.inputs.iter().any(|i| i.file.is_dir());
     let files = if single { &args.inputs[..] } else { &[] };
-    let given = Given { inputs: files, sizes: args.sizes(), only_constants: false };
-    let (model, files) = Opened::open(&args.model, args.model_name.as_deref(), &given)?;
+    let (model, files) = args.choice.open_for(files)?;
     model.know_sizes(args.sizes())?;
     let folder = args.inputs.iter().find(|i| i.file.is_dir());
     match (args.each.as_slice(), folder) {

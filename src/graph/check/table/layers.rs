@@ -16,6 +16,9 @@ pub(super) const PAD_TOTAL: Arg = may(
     Pair(0),
     "the textbook's total padding p: ceil(p/2) on top and left, floor(p/2) at the bottom and right",
 );
+pub(super) const WINDOW: Arg = must("kernel", Pair(1), "size of the window");
+pub(super) const WINDOW_STRIDE: Arg =
+    may("stride", Pair(1), "step of the window; the kernel's size where not given");
 const GROUPS: Arg = with("groups", Whole(1), "1", "groups of channels that do not see each other");
 const IN: Arg = may("in", Whole(1), "channels of the input; inferred, and checked where given");
 pub(super) const KEY: Arg =
@@ -117,14 +120,7 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
     LayerDef {
         name: "maxpool",
         layer: Layer::MaxPool,
-        args: &[
-            must("kernel", Pair(1), "size of the window"),
-            may("stride", Pair(1), "step of the window; the kernel's size where not given"),
-            PAD,
-            PAD_TOTAL,
-            DILATION,
-            CEIL,
-        ],
+        args: &[WINDOW, WINDOW_STRIDE, PAD, PAD_TOTAL, DILATION, CEIL],
         positional: 1,
         doc: "The maximum of each window. Padding is ignored; NaN stays NaN.",
         rule: POOL_RULE,
@@ -134,8 +130,8 @@ pub(in crate::graph::check) const LAYERS: &[LayerDef] = &[
         name: "avgpool",
         layer: Layer::AvgPool,
         args: &[
-            must("kernel", Pair(1), "size of the window"),
-            may("stride", Pair(1), "step of the window; the kernel's size where not given"),
+            WINDOW,
+            WINDOW_STRIDE,
             PAD,
             PAD_TOTAL,
             DILATION,

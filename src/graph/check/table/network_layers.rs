@@ -1,7 +1,7 @@
 //! Layers that networks from elsewhere use: further norms and pools, resampling in all modes of ONNX.
 
 use super::Kind::{self, Axis, Factor, Flag, Number, Pair, Region, Whole, Word};
-use super::layers::{CEIL, DILATION, KEY, PAD, PAD_TOTAL, POOL_RULE, SAME_SHAPE};
+use super::layers::{CEIL, DILATION, KEY, PAD, PAD_TOTAL, POOL_RULE, SAME_SHAPE, WINDOW, WINDOW_STRIDE};
 use super::{Arg, Layer, LayerDef, may, must, with};
 
 /// The constants that keep mean 0 and variance 1 (Klambauer et al., 2017).
@@ -25,15 +25,7 @@ const ROUNDINGS: Kind = Word(&["round_prefer_floor", "round_prefer_ceil", "floor
 pub(super) const LPPOOL: LayerDef = LayerDef {
     name: "lppool",
     layer: Layer::LpPool,
-    args: &[
-        must("kernel", Pair(1), "size of the window"),
-        P,
-        may("stride", Pair(1), "step of the window; the kernel's size where not given"),
-        PAD,
-        PAD_TOTAL,
-        DILATION,
-        CEIL,
-    ],
+    args: &[WINDOW, P, WINDOW_STRIDE, PAD, PAD_TOTAL, DILATION, CEIL],
     positional: 1,
     doc: "The norm `(Σ |x|^p)^(1/p)` of each window; padding counts as 0.",
     rule: POOL_RULE,
