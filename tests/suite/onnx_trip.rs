@@ -144,3 +144,18 @@ fn a_second_name_of_a_value_holds_at_every_size() {
         );
     }
 }
+
+#[test]
+fn modules_called_like_layers_keep_their_names() {
+    let text = "model m {\n  input x [3, 8, 8]\n  a.conv = conv(kernel=1, out=4)\n  conv = conv(kernel=3, out=4)\n  \
+                b.conv = conv(kernel=1, out=4)\n  relu\n  flatten\n  linear = linear(out=3)\n}\n";
+    let model = Model::from_str("m.conv", text).unwrap_or_else(|e| panic!("{e}"));
+    let program = model.compile(&Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let bytes = export(program.graph(), program.params().tensors()).unwrap_or_else(|e| panic!("{e}"));
+    let import = imported("m", &bytes, false);
+    let keys: Vec<&String> = import.weights.keys().collect();
+    let mut expected: Vec<&String> = program.graph().params.iter().map(|p| &p.key).collect();
+    expected.sort();
+    assert_eq!(keys, expected, "{}", import.text);
+    Model::from_import("m", import).unwrap_or_else(|e| panic!("{e}"));
+}

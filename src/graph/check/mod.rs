@@ -81,8 +81,9 @@ impl Checked {
     }
 }
 
-/// Whether a word means something by itself: a layer, a function, a keyword. Who writes text does not name
-/// values so.
+/// Whether a word means something by itself: a layer that needs no settings, a function, a keyword. Who
+/// writes text does not name values so. A layer with settings is told from a value by its parentheses, and
+/// modules are often called `conv`.
 pub fn is_word(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "as",
@@ -104,7 +105,9 @@ pub fn is_word(name: &str) -> bool {
         "valid",
         "weights",
     ];
-    table::layer(name).is_some() || table::function(name).is_some() || WORDS.contains(&name)
+    table::layer(name).is_some_and(table::LayerDef::stands_alone)
+        || table::function(name).is_some()
+        || WORDS.contains(&name)
 }
 
 /// Checks one model of a file.

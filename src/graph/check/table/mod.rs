@@ -194,6 +194,13 @@ pub(super) struct LayerDef {
 }
 
 impl LayerDef {
+    /// Whether it can be written without settings.
+    pub fn stands_alone(&self) -> bool {
+        self.layer != Layer::Conv && !self.args.iter().any(|arg| arg.required)
+    }
+}
+
+impl LayerDef {
     /// Whether it maps each element by itself and has no weights, so that it may be called in an expression.
     pub fn elementwise(&self) -> bool {
         matches!(
