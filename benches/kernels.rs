@@ -53,10 +53,11 @@ fn peak_program(backend: Backend) -> Loaded {
     let lowered = Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
-        run: vec![Step { name: "peak".into(), nests: vec![Nest { dims: Vec::new(), calls: vec![call] }] }],
+        run: vec![Step { name: "peak".into(), nests: vec![Nest::new(Vec::new(), vec![call])] }],
         consts: Vec::new(),
         packed_bytes: 0,
         arena_bytes: 64,
+        local_bytes: 0,
         input_bytes: Vec::new(),
         output_bytes: Vec::new(),
         param_bytes: Vec::new(),
@@ -162,7 +163,7 @@ fn main() {
 fn measure(layer: &Layer, backend: Backend) {
     // The peak is the machine's: always by the widest emitter.
     let peak = peak_program(Options::default().resolved_backend());
-    let mut peak_scratch = peak.scratch().expect("there is memory");
+    let mut peak_scratch = peak.scratch(1).expect("there is memory");
     let packed = peak.prepare::<&[f32]>(&[]).expect("nothing to pack");
     let peak_flops = f64::from(CHAINS * 4) * 16.0 * PEAK_LOOPS as f64;
 

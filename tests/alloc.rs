@@ -54,15 +54,15 @@ fn program() -> Lowered {
     };
     let step = |name: &str, bases: [Base; 3]| Step {
         name: name.to_owned(),
-        nests: vec![Nest {
-            dims: vec![BYTES / 32],
-            calls: vec![Call {
+        nests: vec![Nest::new(
+            vec![BYTES / 32],
+            vec![Call {
                 kernel: KernelId(0),
                 args: bases
                     .map(|base| CallArg::Ptr { base, offset: 0, strides: vec![32], tables: Vec::new() })
                     .into(),
             }],
-        }],
+        )],
     };
     Lowered {
         kernels: vec![add],
@@ -74,6 +74,7 @@ fn program() -> Lowered {
         consts: vec![0; BYTES as usize],
         packed_bytes: BYTES,
         arena_bytes: BYTES,
+        local_bytes: 0,
         input_bytes: vec![BYTES],
         output_bytes: vec![BYTES],
         param_bytes: vec![BYTES],
@@ -91,7 +92,7 @@ fn runs_allocate_nothing() {
     let loaded = load();
     let (param, input, mut output) = ([0.5; 1024], [2.0; 1024], [0.0; 1024]);
     let packed = loaded.prepare(&[&param]).expect("prepares");
-    let mut scratch = loaded.scratch().expect("memory");
+    let mut scratch = loaded.scratch(1).expect("memory");
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     for _ in 0..100 {
         loaded.run(&packed, &[&param], &mut scratch, &[&input], &mut [&mut output]).expect("runs");

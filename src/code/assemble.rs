@@ -1,17 +1,13 @@
 //! Lowered → Code.
 
 use super::clif::Compiler;
-use super::driver::{Tables, driver};
-use super::{Backend, BufferSizes, Code, CodeError, Function, StepCode, Target, isa, x64};
+use super::{Backend, BufferSizes, Code, CodeError, Function, Target, isa, x64};
 use crate::kernels::ir::Kernel;
-use crate::kernels::step::{Lowered, Step};
+use crate::kernels::step::Lowered;
 use crate::kernels::verify::verify;
 use crate::target::Isa;
 
-/// Makes machine code of kernels and steps.
-///
-/// Functions are the kernels in order, then the drivers of the prepare steps, then those of the run
-/// steps. The same program, target and emitter give the same bytes.
+/// Makes machine code of kernels. The same program, target and emitter give the same bytes.
 ///
 /// # Errors
 ///
@@ -21,35 +17,17 @@ pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<
     if let Some(problem) = verify(lowered).into_iter().next() {
         return Err(CodeError::bug(&problem.place, problem.what));
     }
-    let mut compiler = Compiler::new();
-    let mut functions = kernels(lowered, target, backend, &mut compiler)?;
-
-    let isa = isa::target_isa(target, isa::DRIVERS)?;
-    let mut tables = Tables::after(&lowered.consts);
-    let mut drivers = |steps: &[Step], prefix: &str| {
-        steps
-            .iter()
-            .enumerate()
-            .map(|(number, step)| {
-                let symbol = format!("{prefix}{number}_{}", symbol_part(&step.name));
-                let function = driver(&mut compiler, &symbol, step, lowered, &mut tables, &*isa)?;
-                let index = u32::try_from(functions.len()).map_err(|_| too_many(&symbol))?;
-                functions.push(function);
-                Ok(StepCode { name: step.name.clone(), function: index, units: step.units() })
-            })
-            .collect::<Result<Vec<_>, CodeError>>()
-    };
-    let (prepare, run) = (drivers(&lowered.prepare, "p")?, drivers(&lowered.run, "s")?);
     Ok(Code {
         backend,
         target: *target,
-        functions,
-        prepare,
-        run,
-        consts: tables.finish(),
+        functions: kernels(lowered, target, backend)?,
+        prepare: lowered.prepare.clone(),
+        run: lowered.run.clone(),
+        consts: lowered.consts.clone(),
         sizes: BufferSizes {
             packed: lowered.packed_bytes,
             arena: lowered.arena_bytes,
+            local: lowered.local_bytes,
             inputs: lowered.input_bytes.clone(),
             outputs: lowered.output_bytes.clone(),
             params: lowered.param_bytes.clone(),
@@ -57,17 +35,13 @@ pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<
     })
 }
 
-fn kernels(
-    lowered: &Lowered,
-    target: &Target,
-    backend: Backend,
-    compiler: &mut Compiler,
-) -> Result<Vec<Function>, CodeError> {
+fn kernels(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Vec<Function>, CodeError> {
     let symbol = |(number, kernel): (usize, &Kernel)| format!("k{number}_{}", symbol_part(&kernel.name));
     let kernels = || lowered.kernels.iter().enumerate().map(|pair| (symbol(pair), pair.1));
     match backend {
         Backend::Cranelift => {
-            let isa = isa::target_isa(target, isa::KERNELS)?;
+            let isa = isa::target_isa(target)?;
+            let mut compiler = Compiler::new();
             kernels().map(|(symbol, kernel)| compiler.kernel(&symbol, kernel, &*isa, target)).collect()
         }
         Backend::X64 if target.isa == (Isa::X64 { avx2_fma: true }) => kernels()
@@ -85,8 +59,4 @@ fn kernels(
 /// A name as part of a symbol: letters, digits and underscores, at most 40.
 fn symbol_part(name: &str) -> String {
     name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
-fn too_many(symbol: &str) -> CodeError {
-    CodeError::bug(symbol, "too many functions")
 }

@@ -12,12 +12,12 @@ use super::{Code, Function};
 use crate::target::Isa;
 
 /// A function's x86-64 instructions, one a line, in Intel's notation; jump targets as labels, the
-/// constants after the instructions as numbers. Functions that it calls are `f` and their index.
+/// constants after the instructions as numbers.
 pub fn disassemble(function: &Function) -> String {
-    decode(function, |target| format!("f{target}"))
+    decode(function)
 }
 
-/// All functions, those that are called by their symbols. Code that is not for x86-64 is shown as words.
+/// All functions. Code that is not for x86-64 is shown as words.
 pub fn disassemble_all(code: &Code) -> String {
     let mut text = String::new();
     for function in &code.functions {
@@ -25,10 +25,7 @@ pub fn disassemble_all(code: &Code) -> String {
             text.push('\n');
         }
         text += &match code.target.isa {
-            Isa::X64 { .. } => decode(function, |target| {
-                let called = code.functions.get(target as usize);
-                called.map_or_else(|| format!("f{target}"), |called| called.symbol.clone())
-            }),
+            Isa::X64 { .. } => decode(function),
             Isa::Aarch64 => {
                 let mut text = format!("{}:\n", function.symbol);
                 write_data(&mut text, "", &function.bytes);
@@ -42,10 +39,10 @@ pub fn disassemble_all(code: &Code) -> String {
 /// Where the operands start, after the mnemonic.
 const OPERAND_COLUMN: u32 = 13;
 
-fn decode(function: &Function, name_of: impl Fn(u32) -> String) -> String {
+fn decode(function: &Function) -> String {
     let code = function.bytes.get(..function.code_len).unwrap_or(&function.bytes);
     let instructions: Vec<Instruction> = Decoder::new(64, code, DecoderOptions::NONE).into_iter().collect();
-    let names = names(function, &instructions, name_of);
+    let names = names(&instructions);
 
     let mut formatter = IntelFormatter::with_options(Some(Box::new(names.clone())), None);
     let options = formatter.options_mut();
@@ -75,22 +72,17 @@ fn decode(function: &Function, name_of: impl Fn(u32) -> String) -> String {
     text
 }
 
-/// The names of places in a function, and of the functions that its calls reach.
+/// The names of places in a function.
 #[derive(Clone, Default)]
 struct Names {
     places: BTreeMap<u64, String>,
-    /// By the address of the calling instruction.
-    calls: BTreeMap<u64, String>,
 }
 
-fn names(function: &Function, instructions: &[Instruction], name_of: impl Fn(u32) -> String) -> Names {
+fn names(instructions: &[Instruction]) -> Names {
     let mut names = Names::default();
     let mut constants = BTreeMap::new();
     for instruction in instructions {
-        let within = |offset: u64| (instruction.ip()..instruction.next_ip()).contains(&offset);
-        if let Some(reloc) = function.relocs.iter().find(|reloc| within(reloc.offset.into())) {
-            names.calls.insert(instruction.ip(), name_of(reloc.target));
-        } else if instruction.op0_kind() == OpKind::NearBranch64 {
+        if instruction.op0_kind() == OpKind::NearBranch64 {
             names.places.insert(instruction.near_branch_target(), String::new());
         }
         if instruction.is_ip_rel_memory_operand() {
@@ -117,7 +109,7 @@ impl SymbolResolver for Names {
         _address_size: u32,
     ) -> Option<SymbolResult<'_>> {
         let name = match instruction.op_kind(instruction_operand?) {
-            OpKind::NearBranch64 => self.calls.get(&instruction.ip()).or_else(|| self.places.get(&address)),
+            OpKind::NearBranch64 => self.places.get(&address),
             OpKind::Memory if instruction.is_ip_rel_memory_operand() => self.places.get(&address),
             _ => None,
         };
@@ -149,25 +141,16 @@ fn write_data(text: &mut String, name: &str, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use cranelift_codegen::binemit::Reloc as RelocKind;
-
     use super::*;
-    use crate::code::Reloc;
 
     #[test]
-    fn calls_labels_and_constants_have_names() {
-        // l0: call f2; jne l0; vmovss xmm0, [rip + 1]; ret; then 1.5.
-        let mut bytes = vec![0xe8, 0, 0, 0, 0, 0x75, 0xf9];
+    fn labels_and_constants_have_names() {
+        // l0: jne l0; vmovss xmm0, [rip + 1]; ret; then 1.5.
+        let mut bytes = vec![0x75, 0xfe];
         bytes.extend([0xc5, 0xfa, 0x10, 0x05, 1, 0, 0, 0, 0xc3]);
         bytes.extend(1.5_f32.to_le_bytes());
-        let function = Function {
-            symbol: "k".to_owned(),
-            bytes,
-            align: 16,
-            relocs: vec![Reloc { offset: 1, kind: RelocKind::X86CallPCRel4, target: 2, addend: -4 }],
-            code_len: 16,
-        };
-        let expected = "k:\nl0:\n    call         f2\n    jne          short l0\n    vmovss       xmm0, [c0]\n    ret\nc0: 0x3fc00000 (1.5)\n";
+        let function = Function { symbol: "k".to_owned(), bytes, align: 16, code_len: 11 };
+        let expected = "k:\nl0:\n    jne          short l0\n    vmovss       xmm0, [c0]\n    ret\nc0: 0x3fc00000 (1.5)\n";
         assert_eq!(disassemble(&function), expected);
     }
 }

@@ -7,28 +7,12 @@ use target_lexicon::{Aarch64Architecture, Architecture, BinaryFormat, Environmen
 use super::{CodeError, Target};
 use crate::target::Isa;
 
-/// How functions are compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Options {
-    /// Cranelift's `opt_level`.
-    pub opt_level: &'static str,
-    /// Cranelift's `regalloc_algorithm`.
-    pub regalloc: &'static str,
-}
-
-/// Kernels: in the order in which they are written. The e-graph pass of `speed` sinks multiply-adds
-/// below the loads of a block, which spills everything.
-pub(super) const KERNELS: Options = Options { opt_level: "none", regalloc: "backtracking" };
-/// Drivers: small, run once for each unit, and many: how fast they compile counts. The 147 of ResNet-18 take
-/// 16 ms so; `speed` takes a third more, backtracking half as much again for drivers of several calls (measured).
-pub(super) const DRIVERS: Options = Options { opt_level: "none", regalloc: "single_pass" };
-
 /// Cranelift's description of a target, its features set as [`Target`] says whatever the host has.
-pub(super) fn target_isa(target: &Target, options: Options) -> Result<OwnedTargetIsa, CodeError> {
+pub(crate) fn target_isa(target: &Target) -> Result<OwnedTargetIsa, CodeError> {
     let unsupported = |error: &dyn std::fmt::Display| {
         CodeError::Unsupported(format!("Cranelift makes no code for {target} here: {error}"))
     };
-    let flags = flags(options).map_err(|error| unsupported(&error))?;
+    let flags = flags().map_err(|error| unsupported(&error))?;
     let mut builder = isa::lookup(triple(target)).map_err(|error| unsupported(&error))?;
     if let Isa::X64 { avx2_fma } = target.isa {
         let features: &[&str] = if avx2_fma {
@@ -43,15 +27,11 @@ pub(super) fn target_isa(target: &Target, options: Options) -> Result<OwnedTarge
     builder.finish(settings::Flags::new(flags)).map_err(|error| unsupported(&error))
 }
 
-/// What the loader needs to know of a target.
-pub(crate) fn host_isa(target: &Target) -> Result<OwnedTargetIsa, CodeError> {
-    target_isa(target, DRIVERS)
-}
-
-fn flags(options: Options) -> Result<settings::Builder, SetError> {
+fn flags() -> Result<settings::Builder, SetError> {
     let mut flags = settings::builder();
-    flags.set("opt_level", options.opt_level)?;
-    flags.set("regalloc_algorithm", options.regalloc)?;
+    // In the order in which kernels are written: the e-graph pass of `speed` sinks multiply-adds below the
+    // loads of a block, which spills everything.
+    flags.set("opt_level", "none")?;
     flags.set("is_pic", "false")?;
     flags.set("unwind_info", "false")?;
     flags.set("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" })?;

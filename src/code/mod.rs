@@ -1,20 +1,20 @@
 //! Vector IR → machine code, as plain data.
 //!
-//! [`Code`] can be disassembled, compared, written to an object or loaded. Kernels come from one of two
-//! emitters, drivers (the loops of a step) from Cranelift. Nothing here maps or calls memory.
+//! [`Code`] can be disassembled, compared or loaded. Kernels come from one of two emitters; the steps around
+//! them stay data. Nothing here maps or calls memory.
 
 pub mod assemble;
 pub mod disasm;
 
 mod clif;
-mod driver;
 mod isa;
 mod x64;
 
 pub use assemble::assemble;
 pub use clif::clif_text;
-pub(crate) use isa::host_isa;
+pub(crate) use isa::target_isa;
 
+use crate::kernels::step::{Base, Step};
 /// What a target can do. Pinned by `--target`; [`Target::host`] asks the machine.
 pub use crate::target::Target;
 
@@ -27,7 +27,7 @@ pub enum Backend {
     Cranelift,
 }
 
-/// Machine code with nothing resolved.
+/// Machine code and the steps that call it.
 ///
 /// Only [`assemble()`] makes it and nobody outside changes it: what is loaded is trusted to stay in
 /// buffers of [`Code::sizes`].
@@ -36,8 +36,8 @@ pub struct Code {
     pub(crate) backend: Backend,
     pub(crate) target: Target,
     pub(crate) functions: Vec<Function>,
-    pub(crate) prepare: Vec<StepCode>,
-    pub(crate) run: Vec<StepCode>,
+    pub(crate) prepare: Vec<Step>,
+    pub(crate) run: Vec<Step>,
     pub(crate) consts: Vec<u8>,
     pub(crate) sizes: BufferSizes,
 }
@@ -53,23 +53,22 @@ impl Code {
         &self.target
     }
 
-    /// Kernels, then drivers.
+    /// The kernels, by the numbers that steps call them by.
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// The driver of each prepare step, in order.
-    pub fn prepare(&self) -> &[StepCode] {
+    /// The prepare steps, in order.
+    pub fn prepare(&self) -> &[Step] {
         &self.prepare
     }
 
-    /// The driver of each run step, in order.
-    pub fn run(&self) -> &[StepCode] {
+    /// The run steps, in order.
+    pub fn run(&self) -> &[Step] {
         &self.run
     }
 
-    /// [`Base::Consts`](crate::kernels::step::Base): [`Lowered::consts`](crate::kernels::step::Lowered::consts),
-    /// and after them the offset tables of the drivers.
+    /// [`Base::Consts`](crate::kernels::step::Base).
     pub fn consts(&self) -> &[u8] {
         &self.consts
     }
@@ -87,6 +86,8 @@ pub struct BufferSizes {
     pub packed: u64,
     /// Scratch memory of one run.
     pub arena: u64,
+    /// Scratch memory of one thread.
+    pub local: u64,
     /// One sample of each input.
     pub inputs: Vec<u64>,
     /// One sample of each output.
@@ -96,10 +97,14 @@ pub struct BufferSizes {
 }
 
 impl BufferSizes {
-    /// How many base pointers there are; their order is that of
-    /// [`Lowered::base_index`](crate::kernels::step::Lowered::base_index).
+    /// The position of a base in the table of base pointers.
+    pub fn base_index(&self, base: Base) -> usize {
+        base.index(self.inputs.len(), self.outputs.len())
+    }
+
+    /// How many base pointers there are; their order is that of [`Base::index`].
     pub fn bases(&self) -> usize {
-        3 + self.inputs.len() + self.outputs.len() + self.params.len()
+        4 + self.inputs.len() + self.outputs.len() + self.params.len()
     }
 }
 
@@ -125,41 +130,15 @@ impl CodeError {
     }
 }
 
-/// A function's bytes.
+/// A function's bytes. It refers to no other function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
-    /// A unique symbol: `k12_conv3x3…` or `s3_conv1`.
+    /// A unique symbol: `k12_conv3x3…`.
     pub symbol: String,
     /// Machine code, with any constants after it.
     pub bytes: Vec<u8>,
     /// Required alignment in bytes.
     pub align: u64,
-    /// Calls to other functions.
-    pub relocs: Vec<Reloc>,
     /// Where the instructions end and constants begin.
     pub code_len: usize,
-}
-
-/// A reference to another function. Functions import nothing else.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reloc {
-    /// Where in the bytes.
-    pub offset: u32,
-    /// Cranelift's kind of relocation.
-    pub kind: cranelift_codegen::binemit::Reloc,
-    /// An index into [`Code::functions`].
-    pub target: u32,
-    /// Added to the target's address.
-    pub addend: i64,
-}
-
-/// A step's driver.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepCode {
-    /// The step's name.
-    pub name: String,
-    /// An index into [`Code::functions`].
-    pub function: u32,
-    /// How many units it has.
-    pub units: u64,
 }

@@ -46,7 +46,7 @@ pub(super) fn lower(x: BufferId, out: BufferId, low: &mut Lowering) -> Result<Ve
         } else {
             row(direction, planar_arg, blocked_arg, Row { plane, width, lanes }, low)
         };
-        nests.push(Nest { dims: vec![leads, blocks, height], calls: vec![call] });
+        nests.push(Nest::new(vec![leads, blocks, height], vec![call]));
     }
     Ok(vec![nests])
 }

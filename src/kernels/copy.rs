@@ -53,7 +53,7 @@ pub(super) fn lower(
         }
         _ => runs(src, dst, inner, outer, element, low),
     };
-    Ok(vec![vec![Nest { dims: dims.iter().map(|d| d.extent).collect(), calls: vec![call] }]])
+    Ok(vec![vec![Nest::new(dims.iter().map(|d| d.extent).collect(), vec![call])]])
 }
 
 /// Without extents of 1, and neighbours joined that are one run on both sides.

@@ -30,7 +30,7 @@ pub(super) fn lower(
     for tiles in row_tiles(out.dims[3], out.kind, MOST_UNITS) {
         calls.push(tile_row(task, &x, &out, &tiles, low)?);
     }
-    Ok(vec![vec![Nest { dims: vec![out.dims[0], out.planes(), out.dims[2]], calls }]])
+    Ok(vec![vec![Nest::new(vec![out.dims[0], out.planes(), out.dims[2]], calls)]])
 }
 
 fn tile_row(

@@ -84,7 +84,7 @@ fn constant(bits: u32, halo: &Halo, view: &View, low: &mut Lowering) -> Result<V
             }
         }
         if !calls.is_empty() {
-            nests.push(Nest { dims: vec![leads, count], calls });
+            nests.push(Nest::new(vec![leads, count], calls));
         }
     }
     Ok(nests)
@@ -95,7 +95,7 @@ fn columns(fill: Fill, halo: &Halo, view: &View, low: &mut Lowering) -> Result<V
         return Ok(Vec::new());
     }
     let call = side_columns(halo, view, 0, Source::Row(fill), low)?;
-    Ok(vec![Nest { dims: vec![view.dims[0], view.planes()], calls: vec![call] }])
+    Ok(vec![Nest::new(vec![view.dims[0], view.planes()], vec![call])])
 }
 
 /// What columns hold.
@@ -247,7 +247,7 @@ fn rows(fill: Fill, halo: &Halo, view: &View, low: &mut Lowering) -> Vec<Nest> {
         };
         let dst = view.arg(start + first * row, &[lead, plane, row]);
         let call = copy_run(src, dst, (row / 4) as u64, low);
-        nests.push(Nest { dims: vec![view.dims[0], view.planes(), u64::from(count)], calls: vec![call] });
+        nests.push(Nest::new(vec![view.dims[0], view.planes(), u64::from(count)], vec![call]));
     }
     nests
 }

@@ -29,11 +29,18 @@ pub(crate) struct Lowering<'a> {
     kernels: Vec<Kernel>,
     index: HashMap<Kernel, KernelId>,
     consts: Vec<u8>,
+    local_bytes: u64,
 }
 
 impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
-        Lowering { plan, kernels: Vec::new(), index: HashMap::new(), consts: plan.consts.clone() }
+        Lowering {
+            plan,
+            kernels: Vec::new(),
+            index: HashMap::new(),
+            consts: plan.consts.clone(),
+            local_bytes: plan.local_bytes,
+        }
     }
 
     /// A buffer, for its halo.
@@ -63,9 +70,17 @@ impl<'a> Lowering<'a> {
         offset
     }
 
-    /// The kernels and the constants.
-    pub(crate) fn finish(self) -> (Vec<Kernel>, Vec<u8>) {
-        (self.kernels, self.consts)
+    /// Local memory that the units of one step use for themselves: the byte offset in
+    /// [`super::step::Base::Local`] of a piece that no buffer of the plan lies in.
+    pub(crate) fn local(&mut self, bytes: u64) -> i64 {
+        let offset = self.plan.local_bytes.next_multiple_of(64);
+        self.local_bytes = self.local_bytes.max(offset + bytes);
+        offset as i64
+    }
+
+    /// The kernels, the constants, and the bytes of local memory.
+    pub(crate) fn finish(self) -> (Vec<Kernel>, Vec<u8>, u64) {
+        (self.kernels, self.consts, self.local_bytes)
     }
 }
 

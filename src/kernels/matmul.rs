@@ -72,7 +72,7 @@ impl Job<'_> {
                 let call = self.call(row, pixels, tiles, low)?;
                 let leads = self.task.leads.iter().map(|lead| lead.count);
                 let dims = leads.chain([self.panels, chunks]).collect();
-                nests.push(Nest { dims, calls: vec![call] });
+                nests.push(Nest::new(dims, vec![call]));
             }
             first_row += tiles * u64::from(pixels);
         }

@@ -95,10 +95,10 @@ pub(super) fn lower(
                 b.store(dst.at(0), zero, LANES);
                 b.advance_int(dst, dst_step);
             });
-            nests.push(Nest {
-                dims: vec![panels.groups, panel_count, block_count, count, taps],
-                calls: vec![c.finish(Spills::Allowed, low)],
-            });
+            nests.push(Nest::new(
+                vec![panels.groups, panel_count, block_count, count, taps],
+                vec![c.finish(Spills::Allowed, low)],
+            ));
         }
     }
     Ok(vec![nests])

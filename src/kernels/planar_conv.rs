@@ -79,7 +79,7 @@ pub(super) fn lower(
         for part in row_tiles(u64::from(columns.count), LayoutKind::Planar, most_units(channels)) {
             calls.push(job.tile_row(&frame, channels, &part, low)?);
         }
-        nests.push(Nest { dims: vec![out.dims[0], task.groups, tiles, u64::from(rows.count)], calls });
+        nests.push(Nest::new(vec![out.dims[0], task.groups, tiles, u64::from(rows.count)], calls));
     }
     Ok(vec![nests])
 }

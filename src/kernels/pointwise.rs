@@ -142,7 +142,8 @@ impl Job<'_> {
                     (offset, strides(i))
                 });
                 let piece = Piece { rows: &rows, row_count, inner: &inner, extent, mask };
-                nests.push(Nest { calls: vec![self.call(&args.collect::<Vec<_>>(), &piece, low)?], dims });
+                let calls = vec![self.call(&args.collect::<Vec<_>>(), &piece, low)?];
+                nests.push(Nest::new(dims, calls));
             }
         }
         Ok(nests)

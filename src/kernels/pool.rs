@@ -31,7 +31,7 @@ pub(super) fn lower(task: &Pool, out: BufferId, low: &mut Lowering) -> Result<Ve
     for tiles in row_tiles(out.dims[3], out.kind, MOST_UNITS) {
         calls.push(tile_row(task, &x, &out, &tiles, divisor.as_ref(), low)?);
     }
-    Ok(vec![vec![Nest { dims: vec![out.dims[0], out.planes(), out.dims[2]], calls }]])
+    Ok(vec![vec![Nest::new(vec![out.dims[0], out.planes(), out.dims[2]], calls)]])
 }
 
 /// What means are divided by.

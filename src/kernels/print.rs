@@ -228,6 +228,7 @@ impl Display for Base {
             Base::Consts => f.write_str("consts"),
             Base::Packed => f.write_str("packed"),
             Base::Arena => f.write_str("arena"),
+            Base::Local => f.write_str("local"),
             Base::Input(i) => write!(f, "input{i}"),
             Base::Output(i) => write!(f, "output{i}"),
             Base::Param(i) => write!(f, "param{i}"),
@@ -266,23 +267,24 @@ impl Display for TableArg {
     }
 }
 
-fn nest(f: &mut Formatter<'_>, lowered: &Lowered, nest: &Nest) -> fmt::Result {
-    f.write_str("  for")?;
+fn nest(f: &mut Formatter<'_>, lowered: &Lowered, nest: &Nest, outer: usize, depth: usize) -> fmt::Result {
+    let indent = "  ".repeat(depth);
+    write!(f, "{indent}for")?;
     if nest.dims.is_empty() {
         f.write_str(" once")?;
     }
     for (i, dim) in nest.dims.iter().enumerate() {
         let sep = if i == 0 { "" } else { "," };
-        write!(f, "{sep} x{i} < {dim}")?;
+        write!(f, "{sep} x{} < {dim}", outer + i)?;
     }
     f.write_str("\n")?;
     for call in &nest.calls {
         let name = lowered.kernels.get(call.kernel.0 as usize).map_or("?", |kernel| kernel.name.as_str());
-        write!(f, "    k{} {name}(", call.kernel.0)?;
+        write!(f, "{indent}  k{} {name}(", call.kernel.0)?;
         list(f, &call.args)?;
         f.write_str(")\n")?;
     }
-    Ok(())
+    nest.inner.iter().try_for_each(|inner| self::nest(f, lowered, inner, outer + nest.dims.len(), depth + 1))
 }
 
 struct StepText<'a>(&'a Lowered, &'a Step);
@@ -291,7 +293,7 @@ impl Display for StepText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let StepText(lowered, step) = self;
         writeln!(f, "step {}, {} units", step.name, step.units())?;
-        step.nests.iter().try_for_each(|n| nest(f, lowered, n))
+        step.nests.iter().try_for_each(|n| nest(f, lowered, n, 0, 1))
     }
 }
 

@@ -95,7 +95,7 @@ impl Job {
 
     fn nest(&self, more: &[u64], c: CallBuilder, low: &mut Lowering<'_>) -> Nest {
         let dims = self.kept.iter().map(|axis| axis.extent).chain(more.iter().copied()).collect();
-        Nest { dims, calls: vec![c.finish(Spills::Allowed, low)] }
+        Nest::new(dims, vec![c.finish(Spills::Allowed, low)])
     }
 
     /// Vectors along the innermost axis, which is reduced. A unit is one result.

@@ -89,7 +89,7 @@ pub(super) fn lower(task: &Resize, out: BufferId, low: &mut Lowering) -> Result<
         tile.emit(&mut c.b, (width % LANES as u64) as usize);
     }
     let calls = vec![c.finish(Spills::Allowed, low)];
-    Ok(vec![vec![Nest { dims: vec![out.dims[0], out.dims[1], out.dims[2]], calls }]])
+    Ok(vec![vec![Nest::new(vec![out.dims[0], out.dims[1], out.dims[2]], calls)]])
 }
 
 /// Constants that move by `row` bytes for each output row.

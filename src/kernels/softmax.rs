@@ -47,7 +47,7 @@ fn rows(task: &Softmax, x: &View, out: &View, low: &mut Lowering<'_>) -> Vec<Nes
         let strides = [rows as i64 * row];
         let args = [x, out].map(|view| view.arg(first as i64 * row, &strides));
         let calls = vec![rows_call(args, task.n, rows, low)];
-        nests.push(Nest { dims: vec![units], calls });
+        nests.push(Nest::new(vec![units], calls));
     }
     nests
 }
@@ -136,7 +136,7 @@ fn columns(task: &Softmax, x: &View, out: &View, low: &mut Lowering<'_>) -> Vec<
         let strides = [plane, width as i64 * VECTOR_BYTES];
         let args = [x, out].map(|view| view.arg(first as i64 * VECTOR_BYTES, &strides));
         let calls = vec![columns_call(args, task, width as i32, lanes, low)];
-        nests.push(Nest { dims: vec![task.outer, units], calls });
+        nests.push(Nest::new(vec![task.outer, units], calls));
     };
     let narrow = vectors % WIDE;
     for (first, width, units) in [(0, WIDE, vectors / WIDE), (vectors - narrow, 1, narrow)] {

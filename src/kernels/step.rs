@@ -1,15 +1,22 @@
 //! Steps: the loops around kernels, as data. One page.
 //!
-//! A step is a set of independent *units* of work. The code made from it is
-//! `extern "C" fn(bases: *const *mut u8, begin: u64, end: u64)`, which runs units `begin .. end`; the
-//! caller may split the units among threads in any way, for units of one step write disjoint memory and
-//! read nothing that another unit of the step writes. Steps run one after the other.
+//! A step is a set of independent *units* of work. The runtime splits them among threads in any way, for
+//! units of one step write disjoint memory and read nothing that another unit of the step writes, but for
+//! [`Base::Local`]: memory that each thread has for itself, in which a unit finds nothing that it has not
+//! written before. Steps run one after the other.
+//!
+//! A unit is a list of calls, or nests in turn: work that goes through several kernels while it is in a
+//! cache, such as a strip of rows through a chain of layers.
 //!
 //! Invariants, which [`super::verify`] checks:
-//! - every stride list is as long as its nest's `dims`; no dim is 0;
+//! - every stride list is as long as the `dims` of its nest and of all nests around it; no dim is 0;
+//! - nests have at most [`MAX_DIMS`] dims, those around them included;
 //! - every address that a kernel forms for any unit lies within the base it is derived from.
 
 use super::ir::Kernel;
+
+/// Dims of a nest at most, those of the nests around it included.
+pub const MAX_DIMS: usize = 12;
 
 /// What a pointer is derived from: an entry of the table of base pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,12 +27,29 @@ pub enum Base {
     Packed,
     /// Scratch memory of one run.
     Arena,
+    /// Scratch memory of one thread.
+    Local,
     /// The caller's input, one sample.
     Input(u32),
     /// The caller's output, one sample.
     Output(u32),
     /// A parameter's canonical values.
     Param(u32),
+}
+
+impl Base {
+    /// The position in the table of base pointers: consts, packed, arena, local, inputs, outputs, parameters.
+    pub fn index(self, inputs: usize, outputs: usize) -> usize {
+        match self {
+            Base::Consts => 0,
+            Base::Packed => 1,
+            Base::Arena => 2,
+            Base::Local => 3,
+            Base::Input(i) => 4 + i as usize,
+            Base::Output(i) => 4 + inputs + i as usize,
+            Base::Param(i) => 4 + inputs + outputs + i as usize,
+        }
+    }
 }
 
 /// The number of a kernel in [`Lowered::kernels`].
@@ -41,16 +65,33 @@ pub struct Step {
     pub nests: Vec<Nest>,
 }
 
-/// A loop nest whose body calls kernels.
+/// A loop nest around calls of kernels and other nests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nest {
     /// The extents, outermost first; a unit is one combination of indices. Empty: one unit.
     pub dims: Vec<u64>,
     /// Called in order for each unit.
     pub calls: Vec<Call>,
+    /// Run in order for each unit, after the calls.
+    pub inner: Vec<Nest>,
 }
 
 impl Nest {
+    /// A nest around calls.
+    pub fn new(dims: Vec<u64>, calls: Vec<Call>) -> Nest {
+        Nest { dims, calls, inner: Vec::new() }
+    }
+
+    /// A nest around nests, whose strides count `dims` first.
+    pub fn around(dims: Vec<u64>, inner: Vec<Nest>) -> Nest {
+        Nest { dims, calls: Vec::new(), inner }
+    }
+
+    /// Whether it calls anything.
+    pub fn is_empty(&self) -> bool {
+        self.units() == 0 || self.calls.is_empty() && self.inner.iter().all(Nest::is_empty)
+    }
+
     /// How many units it has.
     pub fn units(&self) -> u64 {
         self.dims.iter().product()
@@ -78,13 +119,13 @@ pub struct Call {
 pub enum CallArg {
     /// An integer, the same for every unit.
     Int(i64),
-    /// `base + offset + Σ index[d] · strides[d] + Σ table[index[dim]]`
+    /// `base + offset + Σ index[d] · strides[d] + Σ table[index[dim]]`, the dims of the nests around first.
     Ptr {
         /// What it is derived from.
         base: Base,
         /// Bytes.
         offset: i64,
-        /// Bytes for each dim of the nest.
+        /// Bytes for each dim.
         strides: Vec<i64>,
         /// Offsets looked up by one index.
         tables: Vec<TableArg>,
@@ -115,6 +156,8 @@ pub struct Lowered {
     pub packed_bytes: u64,
     /// Bytes of `Arena`.
     pub arena_bytes: u64,
+    /// Bytes of `Local`.
+    pub local_bytes: u64,
     /// Bytes of one sample of each input.
     pub input_bytes: Vec<u64>,
     /// Bytes of one sample of each output.
@@ -131,27 +174,20 @@ impl Lowered {
             Base::Consts => self.consts.len() as u64,
             Base::Packed => self.packed_bytes,
             Base::Arena => self.arena_bytes,
+            Base::Local => self.local_bytes,
             Base::Input(i) => at(&self.input_bytes, i),
             Base::Output(i) => at(&self.output_bytes, i),
             Base::Param(i) => at(&self.param_bytes, i),
         }
     }
 
-    /// The position of a base in the table of base pointers: consts, packed, arena, inputs, outputs, parameters.
+    /// The position of a base in the table of base pointers.
     pub fn base_index(&self, base: Base) -> usize {
-        let (inputs, outputs) = (self.input_bytes.len(), self.output_bytes.len());
-        match base {
-            Base::Consts => 0,
-            Base::Packed => 1,
-            Base::Arena => 2,
-            Base::Input(i) => 3 + i as usize,
-            Base::Output(i) => 3 + inputs + i as usize,
-            Base::Param(i) => 3 + inputs + outputs + i as usize,
-        }
+        base.index(self.input_bytes.len(), self.output_bytes.len())
     }
 
     /// How many base pointers there are.
     pub fn bases(&self) -> usize {
-        3 + self.input_bytes.len() + self.output_bytes.len() + self.param_bytes.len()
+        4 + self.input_bytes.len() + self.output_bytes.len() + self.param_bytes.len()
     }
 }

@@ -16,7 +16,7 @@ pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
     let mut low = Lowering::new(plan);
     let prepare = steps(&plan.prepare, &mut low)?;
     let run = steps(&plan.run, &mut low)?;
-    let (kernels, consts) = low.finish();
+    let (kernels, consts, local_bytes) = low.finish();
     // The caller's tensors and the parameters are dense, whatever buffers look at them.
     let bytes = |ty: &crate::graph::Type| 4 * ty.elements();
     let graph = &plan.graph;
@@ -27,6 +27,7 @@ pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
         consts,
         packed_bytes: plan.packed_bytes,
         arena_bytes: plan.arena_bytes,
+        local_bytes,
         input_bytes: graph.inputs.iter().map(|i| bytes(graph.ty(i.value))).collect(),
         output_bytes: graph.outputs.iter().map(|o| bytes(graph.ty(o.value))).collect(),
         param_bytes: graph.params.iter().map(|p| 4 * p.dims.iter().product::<u64>()).collect(),
@@ -37,8 +38,7 @@ fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError
     let mut steps = Vec::new();
     for task in tasks {
         for nests in nests(&task.kind, task.out, low)? {
-            let nests: Vec<Nest> =
-                nests.into_iter().filter(|nest| nest.units() > 0 && !nest.calls.is_empty()).collect();
+            let nests: Vec<Nest> = nests.into_iter().filter(|nest| !nest.is_empty()).collect();
             if !nests.is_empty() {
                 steps.push(Step { name: format!("{}: {}", task.name, task.kind.word()), nests });
             }

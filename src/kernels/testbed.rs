@@ -140,10 +140,11 @@ impl Bed {
             consts: Vec::new(),
             packed_bytes: 0,
             arena_bytes: 0,
+            local_bytes: 0,
         };
         let mut low = Lowering::new(&plan);
         let steps = lower(&mut low).expect("lowers");
-        let (kernels, consts) = low.finish();
+        let (kernels, consts, local_bytes) = low.finish();
         let lowered = Lowered {
             kernels,
             prepare: Vec::new(),
@@ -151,6 +152,7 @@ impl Bed {
             consts,
             packed_bytes: 0,
             arena_bytes: 0,
+            local_bytes,
             input_bytes: Vec::new(),
             output_bytes: self.buffers.iter().map(Buffer::bytes).collect(),
             param_bytes: Vec::new(),

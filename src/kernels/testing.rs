@@ -34,7 +34,7 @@ const INDEX: (i32, i32) = (-9, 9);
 /// output 1 bits.
 pub(crate) fn program(script: &Script) -> Lowered {
     let (kernel, args) = Decoder::new().decode(script);
-    let nest = Nest { dims: Vec::new(), calls: vec![Call { kernel: KernelId(0), args }] };
+    let nest = Nest::new(Vec::new(), vec![Call { kernel: KernelId(0), args }]);
     Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
@@ -42,6 +42,7 @@ pub(crate) fn program(script: &Script) -> Lowered {
         consts: table(1).chain(table(4)).collect(),
         packed_bytes: 0,
         arena_bytes: 0,
+        local_bytes: 0,
         input_bytes: vec![4 * BUFFER_WORDS as u64; 2],
         output_bytes: vec![4 * BUFFER_WORDS as u64; 2],
         param_bytes: Vec::new(),

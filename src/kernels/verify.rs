@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::ir::{Arg, Kernel};
 use super::range::{self, RangeError, Touched};
-use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
+use super::step::{Base, Call, CallArg, KernelId, Lowered, MAX_DIMS, Nest, Step};
 
 /// An invariant that does not hold: a bug of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ impl Phase {
     fn may_read(self, base: Base) -> bool {
         match base {
             Base::Consts | Base::Packed | Base::Param(_) => true,
+            Base::Local => true,
             Base::Arena | Base::Input(_) | Base::Output(_) => self == Phase::Run,
         }
     }
@@ -48,6 +49,7 @@ impl Phase {
     fn may_write(self, base: Base) -> bool {
         match base {
             Base::Packed => self == Phase::Prepare,
+            Base::Local => true,
             Base::Arena | Base::Output(_) => self == Phase::Run,
             Base::Consts | Base::Input(_) | Base::Param(_) => false,
         }
@@ -93,22 +95,38 @@ impl Steps<'_> {
         let mut units = Some(0u64);
         for (i, nest) in step.nests.iter().enumerate() {
             let place = format!("step `{}`, nest {i}", step.name);
-            if nest.dims.contains(&0) {
-                self.report(&place, format!("a dim of {:?} is 0", nest.dims));
-                continue;
-            }
-            let nest_units = nest.dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim));
+            let nest_units = self.nest(phase, nest, &[], &place);
             units = units.zip(nest_units).and_then(|(a, b)| a.checked_add(b));
-            for (j, call) in nest.calls.iter().enumerate() {
-                self.call(phase, nest, call, &format!("{place}, call {j}"));
-            }
         }
         if units.is_none() {
             self.report(&format!("step `{}`", step.name), "the number of units overflows".to_owned());
         }
     }
 
-    fn call(&mut self, phase: Phase, nest: &Nest, call: &Call, place: &str) {
+    /// Checks a nest within nests over `outer`, and gives its number of units where that is a number.
+    fn nest(&mut self, phase: Phase, nest: &Nest, outer: &[u64], place: &str) -> Option<u64> {
+        if nest.dims.contains(&0) {
+            self.report(place, format!("a dim of {:?} is 0", nest.dims));
+            return Some(0);
+        }
+        let dims = [outer, nest.dims.as_slice()].concat();
+        if dims.len() > MAX_DIMS {
+            self.report(place, format!("{} dims are more than {MAX_DIMS}", dims.len()));
+            return Some(0);
+        }
+        for (j, call) in nest.calls.iter().enumerate() {
+            self.call(phase, &dims, call, &format!("{place}, call {j}"));
+        }
+        for (j, inner) in nest.inner.iter().enumerate() {
+            let place = format!("{place}, nest {j}");
+            if self.nest(phase, inner, &dims, &place).is_none() {
+                self.report(&place, "the number of units overflows".to_owned());
+            }
+        }
+        nest.dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim))
+    }
+
+    fn call(&mut self, phase: Phase, dims: &[u64], call: &Call, place: &str) {
         let lowered = self.lowered;
         let Some(kernel) = lowered.kernels.get(call.kernel.0 as usize) else {
             return self.report(place, format!("there is no kernel number {}", call.kernel.0));
@@ -120,7 +138,7 @@ impl Steps<'_> {
         }
         let mut well_formed = true;
         for (i, (arg, declared)) in call.args.iter().zip(&kernel.args).enumerate() {
-            for what in argument_problems(lowered, nest, arg, *declared) {
+            for what in argument_problems(lowered, dims, arg, *declared) {
                 well_formed = false;
                 self.report(&place, format!("argument {i}: {what}"));
             }
@@ -146,13 +164,13 @@ impl Steps<'_> {
             Err(error) => return self.report(&place, error.to_string()),
         };
         for (i, (arg, touched)) in call.args.iter().zip(touched).enumerate() {
-            self.accesses(phase, nest, arg, &touched, &format!("{place}, argument {i}"));
+            self.accesses(phase, dims, arg, &touched, &format!("{place}, argument {i}"));
         }
     }
 
-    fn accesses(&mut self, phase: Phase, nest: &Nest, arg: &CallArg, touched: &Touched, place: &str) {
+    fn accesses(&mut self, phase: Phase, dims: &[u64], arg: &CallArg, touched: &Touched, place: &str) {
         let CallArg::Ptr { base, .. } = arg else { return };
-        let span = match range::argument(arg, &nest.dims) {
+        let span = match range::argument(arg, dims) {
             Ok(Some(span)) => span,
             Ok(None) => return,
             Err(error) => return self.report(place, error.to_string()),
@@ -186,7 +204,7 @@ fn whole(span: (i64, i64), touched: &Range<i64>) -> Option<Range<i64>> {
     Some(span.0.checked_add(touched.start)?..span.1.checked_add(touched.end)?)
 }
 
-fn argument_problems(lowered: &Lowered, nest: &Nest, arg: &CallArg, declared: Arg) -> Vec<String> {
+fn argument_problems(lowered: &Lowered, dims: &[u64], arg: &CallArg, declared: Arg) -> Vec<String> {
     let (base, offset, strides, tables) = match (arg, declared) {
         (CallArg::Int(_), Arg::Int) => return Vec::new(),
         (CallArg::Ptr { base, offset, strides, tables }, Arg::Ptr(_)) => (base, offset, strides, tables),
@@ -195,7 +213,7 @@ fn argument_problems(lowered: &Lowered, nest: &Nest, arg: &CallArg, declared: Ar
     };
     let mut problems = Vec::new();
     let exists = match *base {
-        Base::Consts | Base::Packed | Base::Arena => true,
+        Base::Consts | Base::Packed | Base::Arena | Base::Local => true,
         Base::Input(i) => (i as usize) < lowered.input_bytes.len(),
         Base::Output(i) => (i as usize) < lowered.output_bytes.len(),
         Base::Param(i) => (i as usize) < lowered.param_bytes.len(),
@@ -203,12 +221,12 @@ fn argument_problems(lowered: &Lowered, nest: &Nest, arg: &CallArg, declared: Ar
     if !exists {
         problems.push(format!("there is no {base}"));
     }
-    if strides.len() != nest.dims.len() {
-        problems.push(format!("{} strides for {} dims", strides.len(), nest.dims.len()));
+    if strides.len() != dims.len() {
+        problems.push(format!("{} strides for {} dims", strides.len(), dims.len()));
     }
     for table in tables {
-        match nest.dims.get(table.dim) {
-            None => problems.push(format!("a table for dim {} of {}", table.dim, nest.dims.len())),
+        match dims.get(table.dim) {
+            None => problems.push(format!("a table for dim {} of {}", table.dim, dims.len())),
             Some(&dim) if dim != table.offsets.len() as u64 => {
                 problems.push(format!("a table of {} entries for a dim of {dim}", table.offsets.len()));
             }

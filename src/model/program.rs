@@ -199,7 +199,7 @@ impl Program {
     /// # Errors
     /// [`Error::Memory`] where memory is refused.
     pub fn scratch(&self) -> Result<Scratch, Error> {
-        Ok(Scratch(self.loaded.scratch()?))
+        Ok(Scratch(self.loaded.scratch(1)?))
     }
 
     /// Runs the program. Inputs are in the model's order, each of the axes of its port, or of `[N]` and

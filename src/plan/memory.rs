@@ -32,6 +32,7 @@ pub(super) fn place(values: Values<'_>, target: &Target) -> Result<Plan, PlanErr
         consts: values.consts,
         packed_bytes,
         arena_bytes,
+        local_bytes: 0,
     };
     debug_assert_eq!(verify(&plan), Vec::<String>::new());
     Ok(plan)

@@ -221,8 +221,10 @@ pub struct Plan {
     pub consts: Vec<u8>,
     /// Bytes of packed weights.
     pub packed_bytes: u64,
-    /// Bytes of scratch memory.
+    /// Bytes of scratch memory of a run.
     pub arena_bytes: u64,
+    /// Bytes of scratch memory of a thread, as far as buffers lie in it.
+    pub local_bytes: u64,
 }
 
 impl Plan {

@@ -41,6 +41,7 @@ fn buffer(plan: &Plan, id: BufferId) -> String {
         Base::Consts => "consts".to_owned(),
         Base::Packed => "packed".to_owned(),
         Base::Arena => "arena".to_owned(),
+        Base::Local => "local".to_owned(),
         Base::Input(i) => format!("input{i}"),
         Base::Output(i) => format!("output{i}"),
         Base::Param(i) => format!("param{i}"),

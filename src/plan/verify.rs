@@ -30,6 +30,7 @@ fn bounds(plan: &Plan, problems: &mut Vec<String>) {
         }
         let limit = match buffer.base {
             Base::Arena => plan.arena_bytes,
+            Base::Local => plan.local_bytes,
             Base::Packed => plan.packed_bytes,
             Base::Consts => plan.consts.len() as u64,
             // The caller's memory: whole tensors from the start.
@@ -70,8 +71,11 @@ fn order(plan: &Plan, problems: &mut Vec<String>) {
                 }
             }
             let base = plan.buffer(task.out).base;
-            let own =
-                if prepare { base == Base::Packed } else { matches!(base, Base::Arena | Base::Output(_)) };
+            let own = if prepare {
+                base == Base::Packed
+            } else {
+                matches!(base, Base::Arena | Base::Local | Base::Output(_))
+            };
             if !own {
                 problems.push(format!("`{}` writes b{} in {base:?}", task.name, task.out.0));
             }

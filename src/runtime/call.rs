@@ -6,35 +6,48 @@
 
 #![allow(unsafe_code, reason = "calls machine code")]
 
+use std::cell::UnsafeCell;
+
 use super::buffer::{AlignedBytes, AllocError};
 use super::executor::Executor;
 use super::map::{CodeMap, Entry};
+use super::steps::LoadedStep;
 use super::{Place, RunError};
 use crate::code::BufferSizes;
+use crate::kernels::step::Base;
 
-/// A step that can be called.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LoadedStep {
-    /// Its driver.
-    pub(super) entry: Entry,
-    /// How many units it has.
-    pub(super) units: u64,
+/// What each part of a step needs for itself; made anew for each run in the same memory.
+pub(super) struct Workspace(Vec<UnsafeCell<Part>>);
+
+struct Part {
+    /// The table of base pointers.
+    bases: Vec<*mut u8>,
+    /// The arguments of calls.
+    args: Vec<u64>,
+    /// [`Base::Local`].
+    local: AlignedBytes,
 }
 
-/// The table of base pointers, made anew for each run in the same memory.
-pub(super) struct Bases(Vec<*mut u8>);
+// SAFETY: the pointers of an earlier run are never read, and the rest is plain memory.
+unsafe impl Send for Workspace {}
+// SAFETY: a shared workspace is touched only by `execute`, whose parts each take an element of their own.
+unsafe impl Sync for Workspace {}
 
-// SAFETY: the pointers of an earlier run are never read.
-unsafe impl Send for Bases {}
-// SAFETY: a shared table is not read at all.
-unsafe impl Sync for Bases {}
-
-impl Bases {
-    /// Room for `count` pointers.
-    pub(super) fn with_capacity(count: usize) -> Result<Bases, AllocError> {
-        let mut pointers = Vec::new();
-        pointers.try_reserve_exact(count).map_err(|_| AllocError { bytes: 8 * count as u64 })?;
-        Ok(Bases(pointers))
+impl Workspace {
+    /// For `parts` parts of steps with at most `args` arguments.
+    pub(super) fn new(parts: usize, sizes: &BufferSizes, args: usize) -> Result<Workspace, AllocError> {
+        let bytes = |count: usize, each: usize| AllocError { bytes: count as u64 * each as u64 };
+        let mut all = Vec::new();
+        all.try_reserve_exact(parts).map_err(|_| bytes(parts, size_of::<Part>()))?;
+        for _ in 0..parts {
+            let mut part =
+                Part { bases: Vec::new(), args: Vec::new(), local: AlignedBytes::zeroed(sizes.local)? };
+            part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
+            part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
+            part.args.resize(args, 0);
+            all.push(UnsafeCell::new(part));
+        }
+        Ok(Workspace(all))
     }
 }
 
@@ -62,21 +75,77 @@ pub(super) struct Sample<'a, 'o> {
     pub(super) outputs: &'a mut [&'o mut [f32]],
 }
 
-/// Runs steps in order.
+/// Runs steps in order, the units of each in as many parts as the executor and the workspace have.
 ///
-/// `steps` are drivers in `map` that were assembled for buffers of `sizes`: the prepare steps where
+/// `steps` call functions in `map` that were assembled for buffers of `sizes`: the prepare steps where
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
-/// arena nor inputs nor outputs, and that run steps write nothing but the arena and the outputs.
+/// arena nor inputs nor outputs, and that run steps write nothing but the arena, the outputs and local memory.
 pub(super) fn execute<P: AsRef<[f32]>>(
     map: &CodeMap,
     steps: &[LoadedStep],
     sizes: &BufferSizes,
     buffers: Buffers<'_, '_, P>,
-    bases: &mut Bases,
+    workspace: &mut Workspace,
     executor: &dyn Executor,
 ) -> Result<(), RunError> {
+    let most = fill(workspace, sizes, buffers)?.min(executor.threads().max(1));
+    let args = steps.iter().map(|step| step.args).max().unwrap_or(0);
+    if workspace.0.iter_mut().any(|part| part.get_mut().args.len() < args) {
+        let bytes = 8 * args as u64;
+        return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: bytes });
+    }
+    let workspace = &*workspace;
+    for step in steps {
+        let parts = most.min(usize::try_from(step.units).unwrap_or(most));
+        executor.run(parts, &|part| run_part(map, step, workspace, part, parts));
+    }
+    Ok(())
+}
+
+/// Runs one of `parts` parts of a step, each of as many units, give or take one.
+fn run_part(map: &CodeMap, step: &LoadedStep, workspace: &Workspace, part: usize, parts: usize) {
+    let Some(cell) = workspace.0.get(part) else { return };
+    let at = |part: usize| (u128::from(step.units) * part as u128 / parts as u128) as u64;
+    // SAFETY: the executor runs each part once and `execute` waits for it, so nobody else has this element.
+    let Part { bases, args, .. } = unsafe { &mut *cell.get() };
+    step.run(at(part), at(part + 1), bases, args, &mut |entry, args| call(map, entry, args));
+}
+
+/// Puts the base pointers of a run into every part, and gives the number of parts.
+fn fill<P: AsRef<[f32]>>(
+    workspace: &mut Workspace,
+    sizes: &BufferSizes,
+    buffers: Buffers<'_, '_, P>,
+) -> Result<usize, RunError> {
+    let parts = workspace.0.len();
+    let Some((first, others)) = workspace.0.split_first_mut() else {
+        return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: 1 });
+    };
+    let first = first.get_mut();
+    table(&mut first.bases, sizes, buffers)?;
+    let local = sizes.base_index(Base::Local);
+    for part in others {
+        let part = part.get_mut();
+        part.bases.clear();
+        part.bases.extend_from_slice(&first.bases);
+        part.bases[local] = local_start(&mut part.local, sizes)?;
+    }
+    first.bases[local] = local_start(&mut first.local, sizes)?;
+    Ok(parts)
+}
+
+fn local_start(local: &mut AlignedBytes, sizes: &BufferSizes) -> Result<*mut u8, RunError> {
+    at_least(local.len(), sizes.local)?;
+    Ok(local.as_mut_slice().as_mut_ptr())
+}
+
+/// The table of base pointers, local memory left out.
+fn table<P: AsRef<[f32]>>(
+    table: &mut Vec<*mut u8>,
+    sizes: &BufferSizes,
+    buffers: Buffers<'_, '_, P>,
+) -> Result<(), RunError> {
     let Buffers { consts, packed, params, sample } = buffers;
-    let table = &mut bases.0;
     table.clear();
     table.push(consts.as_slice().as_ptr().cast_mut());
     let packed = match packed {
@@ -90,15 +159,8 @@ pub(super) fn execute<P: AsRef<[f32]>>(
     table.push(packed.start);
     match sample {
         Some(Sample { arena, inputs, outputs }) => {
-            if (arena.len() as u64) < sizes.arena {
-                return Err(RunError::Length {
-                    place: Place::Scratch,
-                    index: 0,
-                    bytes: arena.len() as u64,
-                    expected: sizes.arena,
-                });
-            }
-            table.push(arena.as_mut_slice().as_mut_ptr());
+            at_least(arena.len(), sizes.arena)?;
+            table.extend([arena.as_mut_slice().as_mut_ptr(), std::ptr::null_mut()]);
             count(Place::Input, inputs.len(), sizes.inputs.len())?;
             for (index, (input, &expected)) in inputs.iter().zip(&sizes.inputs).enumerate() {
                 check(Place::Input, index, size_of_val(*input), expected)?;
@@ -111,7 +173,7 @@ pub(super) fn execute<P: AsRef<[f32]>>(
             }
         }
         None => {
-            let absent = 1 + sizes.inputs.len() + sizes.outputs.len();
+            let absent = 2 + sizes.inputs.len() + sizes.outputs.len();
             table.extend(std::iter::repeat_n(std::ptr::null_mut(), absent));
         }
     }
@@ -121,31 +183,19 @@ pub(super) fn execute<P: AsRef<[f32]>>(
         check(Place::Param, index, size_of_val(param), expected)?;
         table.push(param.as_ptr().cast_mut().cast());
     }
-
-    let shared = Shared(table.as_ptr());
-    for step in steps {
-        let call = |begin, end| call(map, step.entry, &shared, begin, end);
-        executor.run(step.units, &call);
-    }
     Ok(())
 }
 
-/// The table of one run, shared by its threads.
-struct Shared(*const *mut u8);
-
-// SAFETY: the table is only read while steps run, and the units of a step, which the executor keeps
-// disjoint, write disjoint memory.
-unsafe impl Sync for Shared {}
-
-/// Calls a driver. Private: [`execute`] has checked what it needs.
-fn call(_mapped: &CodeMap, entry: Entry, bases: &Shared, begin: u64, end: u64) {
-    type Driver = unsafe extern "C" fn(bases: *const *mut u8, begin: u64, end: u64);
-    // SAFETY: the entry is a driver's first instruction, in memory that `_mapped` keeps mapped, and
-    // drivers have this signature.
-    let driver = unsafe { std::mem::transmute::<*const u8, Driver>(entry.address()) };
-    // SAFETY: `execute` has put a pointer to a buffer of the assembled size for every base that the step
-    // uses. Those it writes are borrowed alone, those it shares are borrowed for as long as it runs.
-    unsafe { driver(bases.0, begin, end) }
+/// Calls a kernel. Private: [`execute`] has checked what it needs.
+fn call(_mapped: &CodeMap, entry: Entry, args: &[u64]) {
+    type Kernel = unsafe extern "C" fn(args: *const u64);
+    // SAFETY: the entry is a kernel's first instruction, in memory that `_mapped` keeps mapped, and
+    // kernels have this signature.
+    let kernel = unsafe { std::mem::transmute::<*const u8, Kernel>(entry.address()) };
+    // SAFETY: as many arguments as the kernel has follow, and `execute` has put a pointer to a buffer of the
+    // assembled size for every base that they are derived from: no access leaves those. What the kernel writes is
+    // borrowed alone, but for other units of the step, which write elsewhere; what it shares is borrowed for as long as it runs.
+    unsafe { kernel(args.as_ptr()) }
 }
 
 fn count(place: Place, given: usize, expected: usize) -> Result<(), RunError> {
@@ -155,4 +205,13 @@ fn count(place: Place, given: usize, expected: usize) -> Result<(), RunError> {
 fn check(place: Place, index: usize, bytes: usize, expected: u64) -> Result<(), RunError> {
     let bytes = bytes as u64;
     if bytes == expected { Ok(()) } else { Err(RunError::Length { place, index, bytes, expected }) }
+}
+
+fn at_least(bytes: usize, expected: u64) -> Result<(), RunError> {
+    let bytes = bytes as u64;
+    if bytes >= expected {
+        Ok(())
+    } else {
+        Err(RunError::Length { place: Place::Scratch, index: 0, bytes, expected })
+    }
 }

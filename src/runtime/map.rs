@@ -1,39 +1,33 @@
 //! Machine code in executable memory.
 //!
-//! All functions of a program stand in one reservation, so that calls between them reach. It is
-//! written first and executable after, never both, and unmapped when the last [`CodeMap`] that shares it
+//! All functions of a program stand in one reservation. It is written first and executable after, never both, and unmapped when the last [`CodeMap`] that shares it
 //! is dropped, as well as on every error path.
 //!
-//! `cranelift-jit` does the copying, relocating and protecting. Three of its habits are worked around:
-//! it leaks its memory by default ([`Reservation`] frees it), it looks unknown symbols up in the process
-//! (every function here is declared by number and defined, and [`check`] admits no other target), and it
-//! panics on relocations that do not fit or that it does not know ([`check`] admits none of those).
+//! `cranelift-jit` does the copying and protecting. It leaks its memory by default ([`Reservation`] frees it), and panics on
+//! alignments that it does not know ([`check`] admits none).
 
 #![allow(unsafe_code, reason = "frees the memory that cranelift-jit maps")]
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cranelift_codegen::binemit::Reloc as RelocKind;
 use cranelift_codegen::ir::Signature;
 use cranelift_codegen::isa::CallConv;
 use cranelift_jit::{
     BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule, SystemMemoryProvider,
 };
-use cranelift_module::{Module, ModuleReloc, ModuleRelocTarget, ModuleResult};
+use cranelift_module::{Module, ModuleResult};
 
 use super::LoadError;
-use crate::code::{Code, Function, Reloc};
+use crate::code::Code;
 use crate::target::Supported;
 
-/// The most bytes a program's code may have: what a call on AArch64 reaches, ±128 MiB, less a margin.
+/// The most bytes a program's code may have.
 const MAX_BYTES: usize = 120 << 20;
 /// Where a reservation starts and each function may start: at least a cache line.
 const MIN_ALIGN: usize = 64;
 /// The largest alignment of a function: reservations start at a page.
 const MAX_ALIGN: u64 = 4096;
-/// What cranelift-jit adds to a function for each call on AArch64.
-const VENEER_BYTES: usize = 24;
 
 /// Executable code. Clones share it.
 #[derive(Clone)]
@@ -123,7 +117,7 @@ impl CodeMap {
             return Err(LoadError::Unsupported(code.target.isa));
         }
         let failed = |error: cranelift_module::ModuleError| LoadError::Map(error.to_string());
-        let isa = crate::code::host_isa(&code.target).map_err(|error| LoadError::Map(error.to_string()))?;
+        let isa = crate::code::target_isa(&code.target).map_err(|error| LoadError::Map(error.to_string()))?;
         let bump = Bump::reserve(bytes).map_err(|error| LoadError::Map(error.to_string()))?;
         let memory = Arc::clone(&bump.memory);
 
@@ -137,20 +131,7 @@ impl CodeMap {
             .map(|_| module.declare_anonymous_function(&signature).map_err(failed))
             .collect::<Result<Vec<_>, _>>()?;
         for (function, &id) in code.functions.iter().zip(&ids) {
-            let relocs = function
-                .relocs
-                .iter()
-                .map(|reloc| {
-                    let target = *ids.get(reloc.target as usize).ok_or_else(|| bad_reloc(function, reloc))?;
-                    Ok(ModuleReloc {
-                        offset: reloc.offset,
-                        kind: reloc.kind,
-                        name: ModuleRelocTarget::from(target),
-                        addend: reloc.addend,
-                    })
-                })
-                .collect::<Result<Vec<_>, LoadError>>()?;
-            module.define_function_bytes(id, function.align, &function.bytes, &relocs).map_err(failed)?;
+            module.define_function_bytes(id, function.align, &function.bytes, &[]).map_err(failed)?;
         }
         module.finalize_definitions().map_err(failed)?;
         let entries = ids.iter().map(|&id| Entry(module.get_finalized_function(id))).collect();
@@ -170,27 +151,12 @@ fn check(code: &Code) -> Result<usize, LoadError> {
         if !function.align.is_power_of_two() || function.align > MAX_ALIGN {
             return Err(LoadError::Map(format!("{}: alignment {}", function.symbol, function.align)));
         }
-        for reloc in &function.relocs {
-            let fits = (reloc.offset as usize).checked_add(4).is_some_and(|end| end <= function.bytes.len());
-            let known = matches!(reloc.kind, RelocKind::X86CallPCRel4 | RelocKind::Arm64Call);
-            let near = reloc.addend.unsigned_abs() < 64;
-            if !fits || !known || !near || reloc.target as usize >= code.functions.len() {
-                return Err(bad_reloc(function, reloc));
-            }
-        }
         let align = MIN_ALIGN.max(function.align as usize);
-        let veneers = function.relocs.len().saturating_mul(VENEER_BYTES);
-        bytes = function
-            .bytes
-            .len()
-            .checked_add(veneers)
-            .and_then(|len| bytes.checked_next_multiple_of(align)?.checked_add(len))
+        bytes = bytes
+            .checked_next_multiple_of(align)
+            .and_then(|start| start.checked_add(function.bytes.len()))
             .filter(|&total| total <= MAX_BYTES)
             .ok_or(LoadError::TooLarge { limit: MAX_BYTES })?;
     }
     Ok(bytes)
-}
-
-fn bad_reloc(function: &Function, reloc: &Reloc) -> LoadError {
-    LoadError::Map(format!("{}: relocation {reloc:?}", function.symbol))
 }

@@ -9,6 +9,7 @@ mod executor;
 mod map;
 pub mod params;
 mod program;
+mod steps;
 #[cfg(test)]
 mod tests;
 

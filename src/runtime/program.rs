@@ -1,11 +1,13 @@
 //! Programs in memory.
 
 use super::buffer::{AlignedBytes, AllocError};
-use super::call::{Bases, Buffers, LoadedStep, PackedBytes, Sample, execute};
+use super::call::{Buffers, PackedBytes, Sample, Workspace, execute};
 use super::executor::{Executor, Sequential};
 use super::map::CodeMap;
+use super::steps::LoadedStep;
 use super::{LoadError, RunError};
-use crate::code::{BufferSizes, Code, StepCode};
+use crate::code::{BufferSizes, Code};
+use crate::kernels::step::Step;
 use crate::target::Supported;
 
 /// A program whose code can be run, by several threads at once. Clones are not needed: share it.
@@ -23,7 +25,7 @@ pub struct Packed(AlignedBytes);
 /// Memory for one run at a time.
 pub struct Scratch {
     arena: AlignedBytes,
-    bases: Bases,
+    workspace: Workspace,
 }
 
 impl Loaded {
@@ -35,15 +37,10 @@ impl Loaded {
     pub fn load(code: &Code) -> Result<Loaded, LoadError> {
         let supported = Supported::check(code.target.isa).ok_or(LoadError::Unsupported(code.target.isa))?;
         let map = CodeMap::new(code, supported)?;
-        let steps = |steps: &[StepCode]| {
+        let steps = |steps: &[Step]| {
             steps
                 .iter()
-                .map(|step| {
-                    let entry = map.entry(step.function).ok_or_else(|| {
-                        LoadError::Map(format!("step {} has no function {}", step.name, step.function))
-                    })?;
-                    Ok(LoadedStep { entry, units: step.units })
-                })
+                .map(|step| LoadedStep::new(step, &map, &code.sizes))
                 .collect::<Result<Vec<_>, LoadError>>()
         };
         let (prepare, run) = (steps(&code.prepare)?, steps(&code.run)?);
@@ -73,21 +70,21 @@ impl Loaded {
     ///
     /// Where a parameter is missing or has another size.
     pub fn prepare_into<P: AsRef<[f32]>>(&self, params: &[P], packed: &mut Packed) -> Result<(), RunError> {
-        let mut bases = Bases::with_capacity(self.sizes.bases())?;
+        let mut workspace = Workspace::new(1, &self.sizes, most_args(&self.prepare))?;
         let buffers =
             Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
-        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut bases, &Sequential)
+        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, &Sequential)
     }
 
-    /// Memory for runs.
+    /// Memory for runs on at most `threads` threads.
     ///
     /// # Errors
     ///
     /// Where memory is refused.
-    pub fn scratch(&self) -> Result<Scratch, AllocError> {
+    pub fn scratch(&self, threads: usize) -> Result<Scratch, AllocError> {
         Ok(Scratch {
             arena: AlignedBytes::zeroed(self.sizes.arena)?,
-            bases: Bases::with_capacity(self.sizes.bases())?,
+            workspace: Workspace::new(threads.max(1), &self.sizes, most_args(&self.run))?,
         })
     }
 
@@ -127,8 +124,12 @@ impl Loaded {
             params,
             sample: Some(Sample { arena: &mut scratch.arena, inputs, outputs }),
         };
-        execute(&self.map, &self.run, &self.sizes, buffers, &mut scratch.bases, executor)
+        execute(&self.map, &self.run, &self.sizes, buffers, &mut scratch.workspace, executor)
     }
+}
+
+fn most_args(steps: &[LoadedStep]) -> usize {
+    steps.iter().map(|step| step.args).max().unwrap_or(0)
 }
 
 impl Packed {

@@ -58,7 +58,7 @@ impl Executor {
                 let loaded = Loaded::load(&code).expect("the code is loaded");
                 let params: Vec<&[f32]> = params.iter().map(Tensor::data).collect();
                 let packed = loaded.prepare(&params).expect("weights are packed");
-                let mut scratch = loaded.scratch().expect("there is memory");
+                let mut scratch = loaded.scratch(1).expect("there is memory");
                 let inputs: Vec<&[f32]> = inputs.iter().map(TensorView::data).collect();
                 let mut results: Vec<Vec<f32>> =
                     shapes.iter().map(|s| vec![f32::NAN; s.iter().product()]).collect();

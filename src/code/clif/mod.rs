@@ -1,8 +1,8 @@
 //! The Cranelift emitter: f32x4 on any host.
 //!
 //! A vector register is two `f32x4` variables, lanes 0 to 3 and 4 to 7; a pointer is an `i64`. Constants
-//! stand behind the function's code, and nothing but functions of the same program is referred to: what
-//! Cranelift would turn into a library call (multiply-add without hardware, roundings without SSE4.1)
+//! stand behind the function's code, and nothing else is referred to:
+//! what Cranelift would turn into a library call (multiply-add without hardware, roundings without SSE4.1)
 //! is not asked for.
 
 mod emit;
@@ -11,15 +11,12 @@ mod lanes;
 mod tests;
 
 use cranelift_codegen::Context;
-use cranelift_codegen::binemit::Reloc as RelocKind;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{
-    AbiParam, ExternalName, Function as ClifFunction, Signature, SourceLoc, UserFuncName, types,
-};
+use cranelift_codegen::ir::{AbiParam, Function as ClifFunction, Signature, SourceLoc, UserFuncName, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{CodeError, Function, Reloc, Target, isa};
+use super::{CodeError, Function, Target, isa};
 use crate::kernels::ir::Kernel;
 
 /// Compiles functions one after the other in the same memory.
@@ -38,9 +35,8 @@ impl Compiler {
         }
     }
 
-    /// Builds a function with `build` and compiles it. Names of other functions, as
-    /// `build` declares them, are indices into [`super::Code::functions`].
-    pub(super) fn compile(
+    /// Builds a function with `build` and compiles it.
+    fn compile(
         &mut self,
         symbol: &str,
         isa: &dyn TargetIsa,
@@ -90,21 +86,9 @@ impl Compiler {
     /// What the last compilation gave.
     fn take(&self, symbol: &str, isa: &dyn TargetIsa) -> Result<Function, CodeError> {
         let code = self.context.compiled_code().ok_or_else(|| CodeError::bug(symbol, "no code"))?;
-        let names = self.context.func.params.user_named_funcs();
-        let relocs = code.buffer.relocs().iter().map(|reloc| {
-            let target = match &reloc.target {
-                cranelift_codegen::FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
-                    names.get(*name).map(|name| name.index)
-                }
-                _ => None,
-            };
-            match (reloc.kind, target) {
-                (RelocKind::X86CallPCRel4 | RelocKind::Arm64Call, Some(target)) => {
-                    Ok(Reloc { offset: reloc.offset, kind: reloc.kind, target, addend: reloc.addend })
-                }
-                _ => Err(CodeError::bug(symbol, format!("refers to {:?} by {:?}", reloc.target, reloc.kind))),
-            }
-        });
+        if let Some(reloc) = code.buffer.relocs().first() {
+            return Err(CodeError::bug(symbol, format!("refers to {:?} by {:?}", reloc.target, reloc.kind)));
+        }
         let bytes = code.code_buffer().to_vec();
         let code_len =
             code.buffer.get_srclocs_sorted().iter().map(|range| range.end).max().unwrap_or(0) as usize;
@@ -115,7 +99,6 @@ impl Compiler {
             align: u64::from(code.buffer.alignment)
                 .max(u64::from(isa.function_alignment().preferred))
                 .max(isa.symbol_alignment()),
-            relocs: relocs.collect::<Result<_, _>>()?,
         })
     }
 
@@ -132,7 +115,7 @@ impl Compiler {
 }
 
 /// `extern "C"`, pointers and integers as `i64`, no result.
-pub(super) fn signature(isa: &dyn TargetIsa, params: &[types::Type]) -> Signature {
+fn signature(isa: &dyn TargetIsa, params: &[types::Type]) -> Signature {
     let mut signature = Signature::new(isa.default_call_conv());
     signature.params = params.iter().map(|&param| AbiParam::new(param)).collect();
     signature
@@ -144,7 +127,7 @@ pub(super) fn signature(isa: &dyn TargetIsa, params: &[types::Type]) -> Signatur
 ///
 /// Where the kernel is malformed or Cranelift does not know the target.
 pub fn clif_text(kernel: &Kernel, target: &Target) -> Result<String, CodeError> {
-    let isa = isa::target_isa(target, isa::KERNELS)?;
+    let isa = isa::target_isa(target)?;
     let mut compiler = Compiler::new();
     compiler.build(&kernel.name, &*isa, &[types::I64], |builder| emit::kernel(builder, kernel, target))?;
     Ok(format!("; {}\n{}", kernel.name, compiler.context.func.display()))

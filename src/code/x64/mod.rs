@@ -98,5 +98,5 @@ pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function
     let general = general.map_err(no_register)?;
     let allocation = Allocation { homes, vector, general };
     let (bytes, code_len) = Emitter::new(kernel, &flat, &allocation, abi)?.run()?;
-    Ok(Function { symbol, bytes, align: pool::ALIGN as u64, relocs: Vec::new(), code_len })
+    Ok(Function { symbol, bytes, align: pool::ALIGN as u64, code_len })
 }

@@ -167,7 +167,7 @@ impl Job<'_> {
             calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
             start += i64::from(pixels) * tiles as i64;
         }
-        Ok(Nest { dims, calls })
+        Ok(Nest::new(dims, calls))
     }
 
     /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.

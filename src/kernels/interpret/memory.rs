@@ -21,7 +21,8 @@ impl Memory {
     /// # Errors
     /// If there is not that much memory.
     pub fn new(lowered: &Lowered) -> Result<Memory, InterpretError> {
-        let arena = [lowered.consts.len() as u64, lowered.packed_bytes, lowered.arena_bytes];
+        let arena =
+            [lowered.consts.len() as u64, lowered.packed_bytes, lowered.arena_bytes, lowered.local_bytes];
         let lists = [&lowered.input_bytes, &lowered.output_bytes, &lowered.param_bytes];
         let sizes = arena.iter().chain(lists.into_iter().flatten());
         let mut buffers = Vec::new();

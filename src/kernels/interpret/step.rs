@@ -55,7 +55,7 @@ pub fn run_units(
         let end = first + nest.units();
         let (from, to) = (units.start.clamp(first, end), units.end.clamp(first, end));
         for unit in from..to {
-            run_unit(lowered, step, nest, unit - first, memory, &mut machine)?;
+            run_unit(lowered, step, nest, unit - first, &mut Vec::new(), memory, &mut machine)?;
         }
         first = end;
     }
@@ -67,12 +67,14 @@ fn run_unit(
     step: &Step,
     nest: &Nest,
     unit: u64,
+    index: &mut Vec<u64>,
     memory: &mut Memory,
     machine: &mut Machine,
 ) -> Result<(), InterpretError> {
-    let mut index = vec![0; nest.dims.len()];
+    let outer = index.len();
+    index.resize(outer + nest.dims.len(), 0);
     let mut rest = unit;
-    for (index, &dim) in index.iter_mut().zip(&nest.dims).rev() {
+    for (index, &dim) in index[outer..].iter_mut().zip(&nest.dims).rev() {
         *index = rest % dim;
         rest /= dim;
     }
@@ -83,7 +85,7 @@ fn run_unit(
         };
         args.clear();
         for arg in &call.args {
-            args.push(value(lowered, arg, &index).ok_or_else(|| Fault::Overflow.of(&kernel.name))?);
+            args.push(value(lowered, arg, index).ok_or_else(|| Fault::Overflow.of(&kernel.name))?);
         }
         machine.run(kernel, &args, memory).map_err(|fault| {
             let mut error = fault.of(&kernel.name);
@@ -91,6 +93,12 @@ fn run_unit(
             error
         })?;
     }
+    for inner in &nest.inner {
+        for unit in 0..inner.units() {
+            run_unit(lowered, step, inner, unit, index, memory, machine)?;
+        }
+    }
+    index.truncate(outer);
     Ok(())
 }
 

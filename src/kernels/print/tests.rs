@@ -32,7 +32,7 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         },
         CallArg::Int(7),
     ];
-    let nest = Nest { dims: vec![2, 10, 3], calls: vec![Call { kernel: KernelId(0), args }] };
+    let nest = Nest::new(vec![2, 10, 3], vec![Call { kernel: KernelId(0), args }]);
     let lowered = Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
@@ -40,6 +40,7 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         consts: vec![0; 4],
         packed_bytes: 0,
         arena_bytes: 1024,
+        local_bytes: 0,
         input_bytes: Vec::new(),
         output_bytes: Vec::new(),
         param_bytes: vec![0, 0, 64],

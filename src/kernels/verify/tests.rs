@@ -32,7 +32,7 @@ fn lowered() -> Lowered {
         CallArg::Ptr { base: Base::Output(0), offset: 0, strides: vec![192, 384], tables: Vec::new() },
         CallArg::Int(3),
     ];
-    let nest = Nest { dims: vec![2, 2], calls: vec![Call { kernel: KernelId(0), args }] };
+    let nest = Nest::new(vec![2, 2], vec![Call { kernel: KernelId(0), args }]);
     Lowered {
         kernels: vec![sum_kernel()],
         prepare: Vec::new(),
@@ -41,6 +41,7 @@ fn lowered() -> Lowered {
         packed_bytes: 2048,
         // The last row is read up to its 24th float only.
         arena_bytes: 1536 - 32,
+        local_bytes: 0,
         input_bytes: vec![2048],
         output_bytes: vec![768],
         param_bytes: vec![2048],
@@ -141,7 +142,7 @@ fn finds_malformed_calls() {
     });
     found("is 0", &|l| l.run[0].nests[0].dims[1] = 0);
     found("units overflows", &|l| {
-        l.run[0].nests = vec![Nest { dims: vec![1 << 40; 2], calls: Vec::new() }];
+        l.run[0].nests = vec![Nest::new(vec![1 << 40; 2], Vec::new())];
     });
     found("2 arguments, 3 declared", &|l| drop(call(l).args.pop()));
     found("an integer for a pointer", &|l| call(l).args[0] = CallArg::Int(0));

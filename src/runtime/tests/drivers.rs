@@ -1,6 +1,6 @@
-//! Drivers: random nests of calls against the interpreter, split in any way.
+//! Steps: random nests of calls against the interpreter, split in any way.
 
-#![allow(unsafe_code, reason = "an executor that splits units in odd ways")]
+#![allow(unsafe_code, reason = "executors of several parts")]
 
 use proptest::prelude::*;
 
@@ -50,12 +50,15 @@ fn kernels() -> Vec<crate::kernels::ir::Kernel> {
     [one, two, three].map(|k| k.finish(Spills::Allowed)).into()
 }
 
-/// Numbers from which a nest is decoded.
-type Choice = (Vec<u64>, Vec<[u32; 4]>);
+/// Numbers from which a nest is decoded: its dims, its calls, and those of nests in it.
+type Choice = (Vec<u64>, Vec<[u32; 4]>, Vec<Inner>);
+type Inner = (Vec<u64>, Vec<[u32; 4]>);
 
 fn nests() -> impl Strategy<Value = Vec<Choice>> {
-    let dims = prop::collection::vec(1u64..5, 0..5);
-    prop::collection::vec((dims, prop::collection::vec(any::<[u32; 4]>(), 1..5)), 1..4)
+    let calls = || prop::collection::vec(any::<[u32; 4]>(), 0..4);
+    let inner = (prop::collection::vec(1u64..4, 0..3), calls());
+    let nest = (prop::collection::vec(1u64..5, 0..4), calls(), prop::collection::vec(inner, 0..3));
+    prop::collection::vec(nest, 1..4)
 }
 
 /// A pointer somewhere into `base` that stays in it for every unit.
@@ -76,8 +79,8 @@ fn pointer(base: Base, dims: &[u64], seed: u32) -> CallArg {
     CallArg::Ptr { base, offset: 2048 + 4 * next(100) as i64, strides, tables }
 }
 
-fn nest((dims, calls): &Choice, writable: &[Base], readable: &[Base]) -> Nest {
-    let calls = calls
+fn calls(choices: &[[u32; 4]], dims: &[u64], writable: &[Base], readable: &[Base]) -> Vec<Call> {
+    choices
         .iter()
         .map(|&[kernel, out, a, b]| {
             let pick = |list: &[Base], n: u32| list[n as usize % list.len()];
@@ -90,8 +93,15 @@ fn nest((dims, calls): &Choice, writable: &[Base], readable: &[Base]) -> Nest {
             };
             Call { kernel: KernelId(kernel), args }
         })
-        .collect();
-    Nest { dims: dims.clone(), calls }
+        .collect()
+}
+
+fn nest((dims, outer, inner): &Choice, writable: &[Base], readable: &[Base]) -> Nest {
+    let inner = inner.iter().map(|(more, choices)| {
+        let all = [dims.as_slice(), more].concat();
+        Nest::new(more.clone(), calls(choices, &all, writable, readable))
+    });
+    Nest { dims: dims.clone(), calls: calls(outer, dims, writable, readable), inner: inner.collect() }
 }
 
 /// Steps that start by filling what they work on, so that nothing depends on memory nobody wrote.
@@ -105,7 +115,7 @@ fn program(prepare: &[Choice], run: &[Vec<Choice>]) -> Lowered {
     let copy = |from, to| {
         let arg = |base| CallArg::Ptr { base, offset: 0, strides: vec![32], tables: Vec::new() };
         let call = Call { kernel: KernelId(3), args: vec![arg(from), arg(to)] };
-        Nest { dims: vec![WORDS as u64 / 8], calls: vec![call] }
+        Nest::new(vec![WORDS as u64 / 8], vec![call])
     };
     let step = |name: &str, nests| Step { name: name.to_owned(), nests };
 
@@ -152,25 +162,24 @@ fn program(prepare: &[Choice], run: &[Vec<Choice>]) -> Lowered {
             .collect(),
         packed_bytes: bytes,
         arena_bytes: bytes,
+        local_bytes: 0,
         input_bytes: vec![bytes; 2],
         output_bytes: vec![bytes; 2],
         param_bytes: vec![bytes; 2],
     }
 }
 
-/// Runs units in order, in pieces of the given sizes, some of them empty.
-struct Pieces(Vec<u64>);
+/// Runs this many parts in order.
+struct Pieces(usize);
 
-// SAFETY: the pieces follow one another on this thread and end with the last unit.
+// SAFETY: the parts follow one another on this thread, each once.
 unsafe impl Executor for Pieces {
-    fn run(&self, units: u64, task: &(dyn Fn(u64, u64) + Sync)) {
-        let mut begin = 0;
-        for &size in self.0.iter().cycle().take(1000) {
-            let end = units.min(begin + size);
-            task(begin, end);
-            begin = end;
-        }
-        task(begin, units);
+    fn threads(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, parts: usize, task: &(dyn Fn(usize) + Sync)) {
+        (0..parts).for_each(task);
     }
 }
 
@@ -185,7 +194,7 @@ proptest! {
     fn random_nests_in_random_pieces(
         prepare in nests(),
         run in prop::collection::vec(nests(), 1..4),
-        pieces in prop::collection::vec(0u64..9, 1..6),
+        pieces in 2usize..9,
         seed in 0u32..1000,
     ) {
         let lowered = program(&prepare, &run);
@@ -195,21 +204,25 @@ proptest! {
             let expected = interpreted(&lowered, target, &params, &inputs);
             let whole = executed(&loaded, &Sequential, &lowered, &params, &inputs, Fence::Before);
             assert_agree(&expected, &whole, &[true, true], "whole");
-            let split = executed(&loaded, &Pieces(pieces.clone()), &lowered, &params, &inputs, Fence::After);
+            let split = executed(&loaded, &Pieces(pieces), &lowered, &params, &inputs, Fence::After);
             assert_agree(&expected, &split, &[true, true], "in pieces");
         }
     }
 }
 
 /// Splits units among threads that run at the same time.
-struct Threads(u64);
+struct Threads(usize);
 
-// SAFETY: the ranges are disjoint, and the scope ends when its threads have.
+// SAFETY: each number comes once, and the scope ends when its threads have.
 unsafe impl Executor for Threads {
-    fn run(&self, units: u64, task: &(dyn Fn(u64, u64) + Sync)) {
+    fn threads(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, parts: usize, task: &(dyn Fn(usize) + Sync)) {
         std::thread::scope(|scope| {
-            for thread in 0..self.0 {
-                scope.spawn(move || task(units * thread / self.0, units * (thread + 1) / self.0));
+            for part in 0..parts {
+                scope.spawn(move || task(part));
             }
         });
     }
@@ -220,12 +233,9 @@ fn threads_share_the_units_of_a_step() {
     // Units write where no other does: after `fill`, each copies a vector of its own, in both nests.
     let mut lowered = program(&[], &[]);
     let arg = |base, offset| CallArg::Ptr { base, offset, strides: vec![1024, 32], tables: Vec::new() };
-    let nest = |kernel, extra: Option<i64>, from, to| Nest {
-        dims: vec![8, 32],
-        calls: vec![Call {
-            kernel: KernelId(kernel),
-            args: std::iter::once(arg(to, 0)).chain(extra.map(CallArg::Int)).chain([arg(from, 0)]).collect(),
-        }],
+    let nest = |kernel, extra: Option<i64>, from, to| {
+        let args = std::iter::once(arg(to, 0)).chain(extra.map(CallArg::Int)).chain([arg(from, 0)]);
+        Nest::new(vec![8, 32], vec![Call { kernel: KernelId(kernel), args: args.collect() }])
     };
     lowered.run.push(Step {
         name: "shared".to_owned(),
@@ -242,28 +252,5 @@ fn threads_share_the_units_of_a_step() {
             let got = executed(&loaded, &Threads(threads), &lowered, &params, &inputs, Fence::After);
             assert_agree(&expected, &got, &[true, true], "on threads");
         }
-    }
-}
-
-#[test]
-fn equal_tables_are_placed_once_behind_the_constants() {
-    let table = |offsets: Vec<i64>| TableArg { dim: 0, offsets };
-    let arg = |base, tables| CallArg::Ptr { base, offset: 0, strides: vec![0], tables };
-    let call = |tables: Vec<TableArg>| Call {
-        kernel: KernelId(3),
-        args: vec![arg(Base::Input(0), tables.clone()), arg(Base::Output(0), tables)],
-    };
-    let mut lowered = program(&[], &[]);
-    let dims = vec![3];
-    let calls =
-        vec![call(vec![table(vec![0, 64, 32])]), call(vec![table(vec![0, 64, 32]), table(vec![0, 4, 8])])];
-    lowered.run.push(Step { name: "tables".to_owned(), nests: vec![Nest { dims, calls }] });
-    for (target, backend) in ways() {
-        let code = assemble(&lowered, &target, backend).unwrap();
-        let placed = (lowered.consts.len() as u64).next_multiple_of(8) as usize;
-        assert_eq!(code.consts[..lowered.consts.len()], lowered.consts);
-        let tables: Vec<u8> =
-            [0i64, 64, 32, 0, 4, 8].iter().flat_map(|offset| offset.to_le_bytes()).collect();
-        assert_eq!(code.consts[placed..], tables);
     }
 }

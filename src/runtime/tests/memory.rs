@@ -32,11 +32,12 @@ fn program(n: i64) -> Lowered {
         prepare: Vec::new(),
         run: vec![Step {
             name: "add".to_owned(),
-            nests: vec![Nest { dims: Vec::new(), calls: vec![Call { kernel: KernelId(0), args }] }],
+            nests: vec![Nest::new(Vec::new(), vec![Call { kernel: KernelId(0), args }])],
         }],
         consts: Vec::new(),
         packed_bytes: bytes,
         arena_bytes: bytes,
+        local_bytes: 0,
         input_bytes: vec![bytes],
         output_bytes: vec![bytes],
         param_bytes: vec![4],
@@ -61,7 +62,7 @@ fn programs_are_shared_by_threads() {
         for thread in 0..4 {
             let (loaded, packed) = (&loaded, &packed);
             scope.spawn(move || {
-                let mut scratch = loaded.scratch().unwrap();
+                let mut scratch = loaded.scratch(1).unwrap();
                 let input = [thread as f32; 40];
                 let mut output = [-1.0; 40];
                 for _ in 0..200 {
@@ -78,7 +79,7 @@ fn tensors_of_other_sizes_are_refused() {
     let loaded = Loaded::load(&code(2)).unwrap();
     let other = Loaded::load(&code(3)).unwrap();
     let packed = loaded.prepare(&[&[0.0]]).unwrap();
-    let mut scratch = loaded.scratch().unwrap();
+    let mut scratch = loaded.scratch(1).unwrap();
     let (input, mut out) = ([1.0; 24], [0.0; 24]);
     let mut run = |params: &[&[f32]], inputs: &[&[f32]], out: &mut [&mut [f32]]| {
         loaded.run(&packed, params, &mut scratch, inputs, out)
@@ -116,7 +117,7 @@ fn memory_beyond_reason_is_an_error() {
     lowered.packed_bytes = 1 << 62;
     let (target, backend) = ways()[0];
     let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
-    assert!(loaded.scratch().is_err());
+    assert!(loaded.scratch(1).is_err());
     assert!(matches!(loaded.prepare(&[&[0.0]]), Err(RunError::Alloc(_))));
 }
 
@@ -133,19 +134,16 @@ fn code_for_another_machine_is_not_loaded() {
 #[test]
 fn malformed_code_is_an_error() {
     let good = code(1);
-    let driver = good.functions.len() - 1;
     let refused = |change: &dyn Fn(&mut Code)| {
         let mut code = good.clone();
         change(&mut code);
         matches!(Loaded::load(&code), Err(LoadError::Map(_)))
     };
     assert!(!refused(&|_| ()));
-    assert!(refused(&|code| code.functions[driver].relocs[0].target = 99));
-    assert!(refused(&|code| code.functions[driver].relocs[0].offset = u32::MAX));
-    assert!(refused(&|code| code.functions[driver].relocs[0].addend = i64::MIN));
-    assert!(refused(&|code| code.functions[driver].relocs[0].kind = cranelift_codegen::binemit::Reloc::Abs8));
     assert!(refused(&|code| code.functions[0].align = 3));
-    assert!(refused(&|code| code.run[0].function = 99));
+    assert!(refused(&|code| code.run[0].nests[0].calls[0].kernel.0 = 99));
+    assert!(refused(&|code| code.run[0].nests[0].dims.push(2)));
+    assert!(refused(&|code| code.run[0].nests[0].dims = vec![1; 99]));
 }
 
 #[test]
@@ -163,7 +161,7 @@ fn the_same_program_gives_the_same_code() {
         let code = assemble();
         assert_eq!(code, assemble());
         let symbols: Vec<_> = code.functions.iter().map(|function| function.symbol.as_str()).collect();
-        assert_eq!(symbols, ["k0_add_max", "s0_add"]);
+        assert_eq!(symbols, ["k0_add_max"]);
     }
 }
 

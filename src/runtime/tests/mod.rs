@@ -68,7 +68,7 @@ fn executed(
         lowered.output_bytes.iter().map(|&bytes| vec![UNWRITTEN; bytes as usize / 4]).collect();
     let mut outputs = fenced(&unwritten);
     let packed = loaded.prepare(&params).unwrap();
-    let mut scratch = loaded.scratch().unwrap();
+    let mut scratch = loaded.scratch(1).unwrap();
     let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Fenced::values_mut).collect();
     loaded.run_on(executor, &packed, &params, &mut scratch, &inputs, &mut slices).unwrap();
     outputs.iter().map(|output| output.values().iter().map(|value| value.to_bits()).collect()).collect()
