@@ -20,7 +20,7 @@ const UNROLLED: u64 = 8;
 
 /// One unit fills the columns of a plane, one row above or below, or, with a constant, all of these.
 pub(super) fn lower(fill: Fill, out: BufferId, low: &mut Lowering) -> Result<Vec<Vec<Nest>>, LowerError> {
-    let halo = low.buffer(out).layout.halo;
+    let halo = low.halo(out);
     let view = low.view(out);
     check_reach(fill, &halo, &view)?;
     let steps = match fill {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
-use crate::plan::{Buffer, BufferId, Plan, View};
+use crate::plan::strips::{Rows, StripRows};
+use crate::plan::{BufferId, Halo, Plan, Task, View, strips};
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
 /// Never the user's mistake.
@@ -29,7 +30,50 @@ pub(crate) struct Lowering<'a> {
     kernels: Vec<Kernel>,
     index: HashMap<Kernel, KernelId>,
     consts: Vec<u8>,
+    /// Where constants that were added lie.
+    placed: HashMap<Vec<u8>, i64>,
     local_bytes: u64,
+    scope: Option<Scope>,
+}
+
+/// The rows that a task is lowered for, where they are not all.
+pub(crate) struct Scope(Vec<(BufferId, Part)>);
+
+/// Some rows of a buffer, as its whole height.
+struct Part {
+    /// The row that counts as the first.
+    first: i64,
+    rows: u64,
+    /// Rows of the halo above and below that are to be filled.
+    halo: [u32; 2],
+    /// The row that a strip's buffer begins with.
+    kept: i64,
+}
+
+impl Scope {
+    /// For the rows `made` of a task's result, in a strip.
+    pub(crate) fn new(plan: &Plan, task: &Task, made: &Rows, strip: &StripRows) -> Result<Scope, LowerError> {
+        let rows = (made.end - made.start) as u64;
+        let height = plan.buffer(task.out).dims[2] as i64;
+        let kept = |id: BufferId| strip.needed(id).map_or(0, |rows| rows.start);
+        let needed = strip.needed(task.out).unwrap_or(made.clone());
+        let halo = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
+        let mut parts = vec![(task.out, Part { first: made.start, rows, halo, kept: kept(task.out) })];
+        let reads =
+            strips::reads(task, &plan.buffers).ok_or(LowerError::Plan("a strip of a task without rows"))?;
+        for (id, step, ..) in reads {
+            let part =
+                Part { first: made.start * step, rows: rows * step as u64, halo: [0; 2], kept: kept(id) };
+            if !parts.iter().any(|(other, _)| *other == id) {
+                parts.push((id, part));
+            }
+        }
+        Ok(Scope(parts))
+    }
+
+    fn part(&self, id: BufferId) -> Option<&Part> {
+        self.0.iter().find(|(other, _)| *other == id).map(|(_, part)| part)
+    }
 }
 
 impl<'a> Lowering<'a> {
@@ -39,18 +83,40 @@ impl<'a> Lowering<'a> {
             kernels: Vec::new(),
             index: HashMap::new(),
             consts: plan.consts.clone(),
+            placed: HashMap::new(),
             local_bytes: plan.local_bytes,
+            scope: None,
         }
     }
 
-    /// A buffer, for its halo.
-    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
-        self.plan.buffer(id)
+    /// Lowers for some rows only, from now on, or for all again.
+    pub(crate) fn scope(&mut self, scope: Option<Scope>) {
+        self.scope = scope;
     }
 
-    /// A buffer as kernels address it.
+    fn part(&self, id: BufferId) -> Option<&Part> {
+        self.scope.as_ref().and_then(|scope| scope.part(id))
+    }
+
+    /// The halo of a buffer, as far as it lies around the rows that are lowered for.
+    pub(crate) fn halo(&self, id: BufferId) -> Halo {
+        let halo = self.plan.buffer(id).layout.halo;
+        match self.part(id) {
+            Some(Part { halo: [top, bottom], .. }) => Halo { top: *top, bottom: *bottom, ..halo },
+            None => halo,
+        }
+    }
+
+    /// A buffer, or the rows of it that are lowered for, as kernels address it.
     pub(crate) fn view(&self, id: BufferId) -> View {
-        self.plan.view(id)
+        let buffer = self.plan.buffer(id);
+        let mut view = buffer.view();
+        if let Some(part) = self.part(id) {
+            let before = if buffer.rows.is_some() { part.kept } else { 0 };
+            view.origin += (part.first - before) * view.strides[2];
+            view.dims[2] = part.rows;
+        }
+        view
     }
 
     /// The number of a kernel; an equal one made before serves again.
@@ -62,11 +128,15 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// Adds constants and gives their byte offset in [`super::step::Base::Consts`], a multiple of 32.
+    /// Adds constants, equal ones once, and gives their byte offset in [`super::step::Base::Consts`], a multiple of 32.
     pub(crate) fn constants(&mut self, bytes: &[u8]) -> i64 {
+        if let Some(offset) = self.placed.get(bytes) {
+            return *offset;
+        }
         self.consts.resize(self.consts.len().next_multiple_of(32), 0);
         let offset = self.consts.len() as i64;
         self.consts.extend_from_slice(bytes);
+        self.placed.insert(bytes.to_vec(), offset);
         offset
     }
 

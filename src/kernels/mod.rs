@@ -30,6 +30,7 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod strips;
 mod tasks;
 
 pub use lower::LowerError;

@@ -13,7 +13,7 @@ use super::lower::{LowerError, Lowering};
 use super::math;
 use super::step::{Base, Call, CallArg, Nest};
 use crate::plan::task::Softmax;
-use crate::plan::{BufferId, Layout, View};
+use crate::plan::{BufferId, LayoutKind, View};
 
 /// Elements of one unit, about, where rows are short.
 const CHUNK: u64 = 2048;
@@ -24,8 +24,9 @@ const WIDE: u64 = 4;
 pub(super) fn lower(task: &Softmax, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
     let elements = task.outer.checked_mul(task.n).and_then(|n| n.checked_mul(task.inner));
     for id in [task.x, out] {
-        let buffer = low.buffer(id);
-        if buffer.layout != Layout::DENSE || Some(buffer.dims.iter().product()) != elements {
+        let view = low.view(id);
+        let dense = view.kind == LayoutKind::Planar && low.halo(id).is_none();
+        if !dense || Some(view.dims.iter().product()) != elements {
             return Err(LowerError::Plan("a softmax of a buffer that is not dense"));
         }
     }

@@ -4,7 +4,7 @@ use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
     contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, reduce, resize,
-    softmax,
+    softmax, strips,
 };
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
@@ -15,7 +15,7 @@ use crate::plan::{BufferId, Plan, Task, TaskKind};
 pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
     let mut low = Lowering::new(plan);
     let prepare = steps(&plan.prepare, &mut low)?;
-    let run = steps(&plan.run, &mut low)?;
+    let run = run_steps(plan, &mut low)?;
     let (kernels, consts, local_bytes) = low.finish();
     // The caller's tensors and the parameters are dense, whatever buffers look at them.
     let bytes = |ty: &crate::graph::Type| 4 * ty.elements();
@@ -34,6 +34,22 @@ pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
     })
 }
 
+/// The steps of a run: tasks one after the other, and groups strip by strip.
+fn run_steps(plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError> {
+    let mut all = Vec::new();
+    let mut at = 0;
+    for group in &plan.strips {
+        all.extend(steps(plan.run.get(at..group.tasks.start).unwrap_or_default(), low)?);
+        let tasks = plan.run.get(group.tasks.clone()).unwrap_or_default();
+        let [first, last] = [tasks.first(), tasks.last()].map(|task| task.map_or("", |task| &task.name));
+        let name = format!("{first} to {last}: strips");
+        all.push(Step { name, nests: strips::lower(group, plan, low)? });
+        at = group.tasks.end;
+    }
+    all.extend(steps(plan.run.get(at..).unwrap_or_default(), low)?);
+    Ok(all)
+}
+
 fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError> {
     let mut steps = Vec::new();
     for task in tasks {
@@ -48,7 +64,11 @@ fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError
 }
 
 /// The sequential steps of a task, each as its nests.
-fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<Vec<Nest>>, LowerError> {
+pub(super) fn nests(
+    kind: &TaskKind,
+    out: BufferId,
+    low: &mut Lowering<'_>,
+) -> Result<Vec<Vec<Nest>>, LowerError> {
     match kind {
         TaskKind::Contract(task) => contract::lower(task, out, low),
         TaskKind::MatMul(task) => matmul::lower(task, out, low),

@@ -11,7 +11,8 @@ const ALIGN: u64 = 64;
 
 /// Gives every storage its offset. In the arena, and among what preparing leaves and needs, storages
 /// share memory where their lifetimes allow.
-pub(super) fn place(values: Values<'_>, target: &Target) -> Result<Plan, PlanError> {
+pub(super) fn place(mut values: Values<'_>, target: &Target) -> Result<Plan, PlanError> {
+    let (strips, local_bytes) = super::strips::fuse(&mut values, target);
     let storages = &values.storages;
     let mut offsets = vec![0u64; storages.len()];
     // What a run reads stays for good: other runs will read it too.
@@ -21,7 +22,10 @@ pub(super) fn place(values: Values<'_>, target: &Target) -> Result<Plan, PlanErr
     let arena_bytes = pack(storages, Base::Arena, |s| s.lifetime, &mut offsets);
     let mut buffers = values.buffers;
     for (buffer, (storage, at)) in buffers.iter_mut().zip(&values.places) {
-        buffer.offset = offsets[*storage] + at;
+        // Where a strip's buffers lie was found with the strips.
+        if buffer.base != Base::Local {
+            buffer.offset = offsets[*storage] + at;
+        }
     }
     let plan = Plan {
         graph: values.graph.clone(),
@@ -29,10 +33,11 @@ pub(super) fn place(values: Values<'_>, target: &Target) -> Result<Plan, PlanErr
         buffers,
         prepare: values.prepare,
         run: values.run,
+        strips,
         consts: values.consts,
         packed_bytes,
         arena_bytes,
-        local_bytes: 0,
+        local_bytes,
     };
     debug_assert_eq!(verify(&plan), Vec::<String>::new());
     Ok(plan)

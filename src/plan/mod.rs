@@ -7,7 +7,8 @@
 //! - a task reads only buffers that an earlier task, the caller or the constants filled, halo included;
 //! - buffers in the arena overlap only where their lifetimes do not;
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
-//! - every padding lane of a blocked buffer holds 0 whenever the buffer is read.
+//! - every padding lane of a blocked buffer holds 0 whenever the buffer is read;
+//! - buffers of a group of [`Strips`] overlap in local memory with none of the group's.
 
 pub(crate) mod dims;
 pub mod panels;
@@ -25,6 +26,7 @@ mod pad;
 mod print;
 mod reduce;
 mod reshape;
+pub mod strips;
 mod transposed;
 mod values;
 mod verify;
@@ -35,6 +37,7 @@ pub use print::print;
 pub use verify::verify;
 
 pub use panels::Panels;
+pub use strips::Strips;
 pub use task::{Operand, Pointwise, PointwiseOp, Task, TaskKind};
 
 use crate::graph::{Graph, Value};
@@ -70,6 +73,8 @@ pub struct Buffer {
     /// Byte offset of its first byte (of the halo, where there is one) in the base; a multiple of 64
     /// in the arena and in the packed weights.
     pub offset: u64,
+    /// How many rows are kept of a plane, where that is one strip's and the buffer lies in local memory.
+    pub rows: Option<u64>,
 }
 
 /// How elements are arranged.
@@ -177,7 +182,7 @@ impl View {
 }
 
 impl Buffer {
-    /// The byte strides and the origin.
+    /// The byte strides and the origin. Those of a strip's buffer count from the first row that is kept.
     pub fn view(&self) -> View {
         let [_, _, h, w] = self.dims;
         let halo = &self.layout.halo;
@@ -186,10 +191,12 @@ impl Buffer {
             LayoutKind::Blocked => 4 * LANES as i64,
         };
         let row = column * (w + u64::from(halo.left) + u64::from(halo.right)) as i64;
-        let plane = row * (h + u64::from(halo.top) + u64::from(halo.bottom)) as i64;
+        let rows = self.rows.unwrap_or(h + u64::from(halo.top) + u64::from(halo.bottom));
+        let plane = row * rows as i64;
+        let top = if self.rows.is_some() { 0 } else { i64::from(halo.top) };
         let mut view = View {
             base: self.base,
-            origin: self.offset as i64 + i64::from(halo.top) * row + i64::from(halo.left) * column,
+            origin: self.offset as i64 + top * row + i64::from(halo.left) * column,
             kind: self.layout.kind,
             dims: self.dims,
             strides: [0, plane, row, column],
@@ -198,7 +205,7 @@ impl Buffer {
         view
     }
 
-    /// Bytes that it takes, halo included.
+    /// Bytes that it takes, halo included; of a strip's buffer those of its rows.
     pub fn bytes(&self) -> u64 {
         self.dims[0] * self.view().strides[0] as u64
     }
@@ -217,6 +224,8 @@ pub struct Plan {
     pub prepare: Vec<Task>,
     /// Run for each sample.
     pub run: Vec<Task>,
+    /// Groups of run tasks that run strip by strip, in order.
+    pub strips: Vec<Strips>,
     /// Constants: taps, tables.
     pub consts: Vec<u8>,
     /// Bytes of packed weights.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Buffer, BufferId, Fill, Halo, LayoutKind, Operand, Plan, Pointwise, PointwiseOp, Task, TaskKind,
+    Buffer, BufferId, Fill, Halo, LayoutKind, Operand, Plan, Pointwise, PointwiseOp, Strips, Task, TaskKind,
 };
 use crate::kernels::step::Base;
 
@@ -14,7 +14,12 @@ pub fn print(plan: &Plan) -> String {
         if !tasks.is_empty() {
             let _ = writeln!(text, "{title}:");
         }
-        for task in tasks {
+        for (number, task) in tasks.iter().enumerate() {
+            let strips = plan.strips.iter().find(|s| title == "run" && s.tasks.start == number);
+            if let Some(Strips { tasks, count, reason, .. }) = strips {
+                let _ = writeln!(text, "  {count} strips of {} tasks:", tasks.len());
+                let _ = writeln!(text, "      # {reason}");
+            }
             print_task(&mut text, plan, task);
         }
     }
@@ -24,6 +29,8 @@ pub fn print(plan: &Plan) -> String {
         bytes("packed weights", plan.packed_bytes),
         bytes("arena", plan.arena_bytes),
     ];
+    let local = (plan.local_bytes > 0).then(|| bytes("of each thread", plan.local_bytes));
+    let memory: Vec<String> = memory.into_iter().chain(local).collect();
     let _ = writeln!(text, "memory: {}", memory.join(", "));
     text
 }

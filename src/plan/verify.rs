@@ -11,6 +11,7 @@ pub fn verify(plan: &Plan) -> Vec<String> {
     bounds(plan, &mut problems);
     order(plan, &mut problems);
     lifetimes(plan, &mut problems);
+    strips(plan, &mut problems);
     problems
 }
 
@@ -116,6 +117,34 @@ fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
             let fine = apart || is_part(other, buffer) || same_storage(plan, task, id);
             if task.out != id && other.base == buffer.base && !fine {
                 problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
+            }
+        }
+    }
+}
+
+/// What a group of strips hands on lies in local memory, apart, and is touched by the group alone.
+fn strips(plan: &Plan, problems: &mut Vec<String>) {
+    let mut before = 0;
+    for group in &plan.strips {
+        let Some(tasks) = plan.run.get(group.tasks.clone()).filter(|_| before <= group.tasks.start) else {
+            problems.push(format!("strips of the tasks {:?}", group.tasks));
+            continue;
+        };
+        before = group.tasks.end;
+        let mut inner: Vec<BufferId> = tasks.iter().map(|task| task.out).collect();
+        inner.sort_unstable();
+        inner.dedup();
+        inner.retain(|id| *id != group.out);
+        for (i, &id) in inner.iter().enumerate() {
+            let outside = plan.run.iter().enumerate().any(|(number, task)| {
+                !group.tasks.contains(&number) && (task.out == id || task.kind.reads().contains(&id))
+            });
+            let apart = inner[..i].iter().all(|&other| {
+                let (a, b) = (bytes(plan.buffer(id)), bytes(plan.buffer(other)));
+                a.end <= b.start || b.end <= a.start
+            });
+            if plan.buffer(id).base != Base::Local || outside || !apart {
+                problems.push(format!("b{} is not a strip's own", id.0));
             }
         }
     }

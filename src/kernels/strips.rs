@@ -1,0 +1,129 @@
+//! Lowers groups of tasks that run strip by strip: a step whose units are strips.
+//!
+//! Each task is lowered for the rows of one strip, as if its buffers were that high. Strips away from the
+//! picture's edges differ in nothing but addresses, which grow by the same distance from one to the next: they are
+//! one nest, made from two of them. Strips at the edges, where halos are filled and rows are fewer, are nests of their own.
+
+use super::lower::{LowerError, Lowering, Scope};
+use super::step::{CallArg, Nest};
+use super::tasks;
+use crate::plan::strips::StripRows;
+use crate::plan::task::Pool;
+use crate::plan::{Plan, Strips, Task, TaskKind};
+
+/// The nests of one step.
+pub(super) fn lower(strips: &Strips, plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+    let job = Job { strips, plan };
+    let rows: Vec<StripRows> = (0..strips.count)
+        .map(|number| StripRows::of(strips, number, &plan.run, &plan.buffers))
+        .collect::<Option<_>>()
+        .ok_or(LowerError::Plan("strips of a task that has no rows"))?;
+    let inside: Vec<bool> = rows.iter().map(|rows| job.is_inside(rows)).collect();
+    let mut nests = Vec::new();
+    let mut number = 0;
+    while number < rows.len() {
+        let run = inside[number..].iter().take_while(|inside| **inside).count();
+        if run < 2 {
+            nests.push(Nest::around(Vec::new(), job.strip(&rows[number], low)?));
+            number += 1;
+            continue;
+        }
+        let (first, second) = (job.strip(&rows[number], low)?, job.strip(&rows[number + 1], low)?);
+        let inner = along(first, &second).ok_or(LowerError::Plan("strips that differ"))?;
+        nests.push(Nest::around(vec![run as u64], inner));
+        number += run;
+    }
+    low.scope(None);
+    Ok(nests)
+}
+
+struct Job<'a> {
+    strips: &'a Strips,
+    plan: &'a Plan,
+}
+
+impl Job<'_> {
+    fn tasks(&self) -> &[Task] {
+        self.plan.run.get(self.strips.tasks.clone()).unwrap_or_default()
+    }
+
+    /// Whether a strip has all its rows, and none beyond the picture.
+    fn is_inside(&self, rows: &StripRows) -> bool {
+        let within = self.tasks().iter().all(|task| {
+            let height = self.plan.buffer(task.out).dims[2];
+            rows.needed(task.out).is_none_or(|needed| needed.start >= 0 && needed.end <= height as i64)
+        });
+        let whole = rows
+            .needed(self.strips.out)
+            .is_some_and(|made| (made.end - made.start) as u64 == self.strips.rows);
+        within && whole
+    }
+
+    /// The nests of one strip, one after the other.
+    fn strip(&self, rows: &StripRows, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        let mut nests = Vec::new();
+        for task in self.tasks() {
+            let height = self.plan.buffer(task.out).dims[2];
+            let made = rows.made(task.out, height).ok_or(LowerError::Plan("a strip that needs no rows"))?;
+            if made.is_empty() {
+                continue;
+            }
+            let count = (made.end - made.start) as u64;
+            low.scope(Some(Scope::new(self.plan, task, &made, rows)?));
+            let kind = cut(&task.kind, made.start as usize, count);
+            for step in tasks::nests(&kind, task.out, low)? {
+                nests.extend(step.into_iter().filter(|nest| !nest.is_empty()));
+            }
+        }
+        Ok(nests)
+    }
+}
+
+/// A task that makes only some rows: what it says about rows by number.
+fn cut(kind: &TaskKind, from: usize, count: u64) -> TaskKind {
+    let mut kind = kind.clone();
+    match &mut kind {
+        TaskKind::Contract(task) => task.phase[0].count = count as u32,
+        TaskKind::PlanarConv(task) => task.phase[0].count = count as u32,
+        TaskKind::Pool(Pool { rows, .. }) if !rows.is_empty() => {
+            *rows = rows.get(from..from + count as usize).unwrap_or_default().to_vec();
+        }
+        _ => {}
+    }
+    kind
+}
+
+/// Nests with a dim around them whose first two indices give `first` and `second`; none where these differ
+/// in more than addresses.
+fn along(first: Vec<Nest>, second: &[Nest]) -> Option<Vec<Nest>> {
+    if first.len() != second.len() {
+        return None;
+    }
+    first.into_iter().zip(second).map(|(a, b)| nest_along(a, b)).collect()
+}
+
+fn nest_along(mut first: Nest, second: &Nest) -> Option<Nest> {
+    if first.dims != second.dims || first.calls.len() != second.calls.len() {
+        return None;
+    }
+    for (a, b) in first.calls.iter_mut().zip(&second.calls) {
+        if a.kernel != b.kernel || a.args.len() != b.args.len() {
+            return None;
+        }
+        for (a, b) in a.args.iter_mut().zip(&b.args) {
+            match (a, b) {
+                (CallArg::Int(a), CallArg::Int(b)) if *a == *b => {}
+                (
+                    CallArg::Ptr { base, offset, strides, tables },
+                    CallArg::Ptr { base: base2, offset: offset2, strides: strides2, tables: tables2 },
+                ) if base == base2 && strides == strides2 && tables == tables2 => {
+                    strides.insert(0, *offset2 - *offset);
+                    tables.iter_mut().for_each(|table| table.dim += 1);
+                }
+                _ => return None,
+            }
+        }
+    }
+    first.inner = along(first.inner, &second.inner)?;
+    Some(first)
+}

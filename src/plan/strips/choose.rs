@@ -1,0 +1,236 @@
+//! Which tasks are run strip by strip, by what it saves and costs.
+
+use std::ops::Range;
+
+use super::rows::reads;
+use super::{StripRows, Strips};
+use crate::kernels::ir::VECTOR_BYTES;
+use crate::kernels::step::Base;
+use crate::plan::values::{Storage, Values};
+use crate::plan::{Buffer, BufferId, Task, TaskKind};
+use crate::target::Target;
+
+/// Tasks of a group at most, fills of halos counted.
+const LONGEST: usize = 16;
+/// Rows of a strip that are tried, the tallest first.
+const HEIGHTS: [u64; 7] = [256, 128, 64, 32, 16, 8, 4];
+/// Strips at least, so that threads have enough to share.
+const FEWEST: u64 = 8;
+/// Bytes a cycle from beyond the second-level cache, and from memory beyond [`LAST_LEVEL`] of it.
+const FAR_RATE: f64 = 12.0;
+/// See [`FAR_RATE`].
+const MEMORY_RATE: f64 = 4.0;
+/// How many times the second-level cache a value may be to be found in a cache when it is read again.
+const LAST_LEVEL: u64 = 8;
+/// Vector operations a cycle.
+const RATE: f64 = 1.6;
+/// Cycles that a strip costs by itself: calls with short rows, and edges.
+const PER_STRIP: f64 = 500.0;
+/// What has to be saved, as a part of what the tasks take.
+const WORTH: f64 = 0.05;
+
+/// A group that could be fused.
+struct Candidate {
+    strips: Strips,
+    /// Buffers that become local, and the rows of each that are kept.
+    inner: Vec<(BufferId, u64)>,
+    /// Cycles saved.
+    gain: f64,
+}
+
+/// Chooses groups among the run tasks and moves what they hand on to local memory: gives the groups and the
+/// bytes of local memory.
+pub(in crate::plan) fn fuse(values: &mut Values<'_>, target: &Target) -> (Vec<Strips>, u64) {
+    let chosen = best(values, target);
+    let mut local_bytes = 0;
+    let mut all = Vec::new();
+    for candidate in chosen {
+        let mut at = 0;
+        for (id, rows) in candidate.inner {
+            let buffer = &mut values.buffers[id.0 as usize];
+            buffer.base = Base::Local;
+            buffer.rows = Some(rows);
+            buffer.offset = at;
+            at += buffer.bytes().next_multiple_of(64);
+            let storage = &mut values.storages[values.places[id.0 as usize].0];
+            *storage = Storage { base: Base::Local, bytes: buffer.bytes(), lifetime: storage.lifetime };
+        }
+        local_bytes = local_bytes.max(at);
+        all.push(candidate.strips);
+    }
+    (all, local_bytes)
+}
+
+/// The groups that save most together, in order: none overlaps another.
+fn best(values: &Values<'_>, target: &Target) -> Vec<Candidate> {
+    let tasks = &values.run;
+    let uses = Uses::of(values);
+    // For each number of tasks: what is saved among them, and the last group.
+    let mut saved: Vec<(f64, Option<Candidate>)> = vec![(0.0, None)];
+    for end in 1..=tasks.len() {
+        let mut best = (saved[end - 1].0, None);
+        for start in (end.saturating_sub(LONGEST)..end.saturating_sub(1)).rev() {
+            if reads(&tasks[start], &values.buffers).is_none() {
+                break;
+            }
+            let Some(candidate) = candidate(values, &uses, start..end, target) else { continue };
+            let sum = saved[start].0 + candidate.gain;
+            if sum > best.0 {
+                best = (sum, Some(candidate));
+            }
+        }
+        saved.push(best);
+    }
+    let mut chosen = Vec::new();
+    let mut end = tasks.len();
+    while end > 0 {
+        match saved[end].1.take() {
+            Some(candidate) => {
+                end = candidate.strips.tasks.start;
+                chosen.push(candidate);
+            }
+            None => end -= 1,
+        }
+    }
+    chosen.reverse();
+    chosen
+}
+
+/// Tasks as a group, where they can be one and it pays.
+fn candidate(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, target: &Target) -> Option<Candidate> {
+    let group = &values.run[tasks.clone()];
+    let last = group.last()?;
+    let out = values.buffers.get(last.out.0 as usize)?;
+    if matches!(last.kind, TaskKind::FillHalo(_)) || out.dims[2] < 2 * FEWEST {
+        return None;
+    }
+    let inner = inner(values, uses, tasks.clone(), last.out)?;
+    let l2 = u64::from(target.l2_bytes);
+    // Where everything that is handed on fits the cache anyway, nothing is gained.
+    let largest = inner.iter().map(|id| values.buffers[id.0 as usize].bytes()).max()?;
+    if largest <= l2 / 4 {
+        return None;
+    }
+    let bytes = |id: &BufferId| values.buffers[id.0 as usize].bytes();
+    let traffic: f64 = inner.iter().map(|id| passing(bytes(id), l2)).sum();
+    let whole: f64 = group.iter().map(|task| cycles(task, &values.buffers)).sum();
+    for rows in HEIGHTS {
+        let count = out.dims[2].div_ceil(rows);
+        if count < FEWEST {
+            continue;
+        }
+        let strips = Strips { tasks: tasks.clone(), out: last.out, rows, count, reason: String::new() };
+        let middle = StripRows::of(&strips, count / 2, &values.run, &values.buffers)?;
+        let kept: Vec<(BufferId, u64)> = inner
+            .iter()
+            .map(|&id| middle.needed(id).map(|rows| (id, (rows.end - rows.start) as u64)))
+            .collect::<Option<_>>()?;
+        let local: u64 =
+            kept.iter().map(|&(id, rows)| rows * row_bytes(&values.buffers[id.0 as usize])).sum();
+        if local > l2 / 2 {
+            continue;
+        }
+        // What a strip makes more than once.
+        let again: f64 = group
+            .iter()
+            .map(|task| {
+                let height = values.buffers[task.out.0 as usize].dims[2] as f64;
+                let made = middle.needed(task.out).map_or(0, |rows| rows.end - rows.start) as f64;
+                let times = (made * count as f64 / height).max(1.0);
+                cycles(task, &values.buffers) * (times - 1.0)
+            })
+            .sum();
+        let gain = traffic - again - PER_STRIP * count as f64;
+        if gain < WORTH * (whole + traffic) {
+            return None;
+        }
+        let reason = format!(
+            "strips of {rows} rows stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
+            local.div_ceil(1024),
+            inner.iter().map(bytes).sum::<u64>() as f64 * 2e-6,
+            100.0 * again / whole.max(1.0)
+        );
+        return Some(Candidate { strips: Strips { reason, ..strips }, inner: kept, gain });
+    }
+    None
+}
+
+/// The buffers that a group hands on, each made by one task and read in the group alone; none where it is
+/// no group.
+fn inner(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, out: BufferId) -> Option<Vec<BufferId>> {
+    let mut inner: Vec<BufferId> = Vec::new();
+    for task in &values.run[tasks.clone()] {
+        reads(task, &values.buffers)?;
+        if matches!(task.kind, TaskKind::FillHalo(_)) {
+            // The halo of what the group has just made.
+            inner.contains(&task.out).then_some(())?;
+            continue;
+        }
+        if inner.contains(&task.out) {
+            return None;
+        }
+        if task.out != out {
+            inner.push(task.out);
+        }
+    }
+    let local = |id: &BufferId| {
+        let at = id.0 as usize;
+        let within = uses.span[at].is_some_and(|(first, last)| tasks.start <= first && last < tasks.end);
+        values.buffers[at].base == Base::Arena && uses.alone[at] && within
+    };
+    (!inner.is_empty() && inner.iter().all(local)).then_some(inner)
+}
+
+/// Who touches each buffer.
+struct Uses {
+    /// The first and the last run task.
+    span: Vec<Option<(usize, usize)>>,
+    /// Whether no other buffer lies in its memory.
+    alone: Vec<bool>,
+}
+
+impl Uses {
+    fn of(values: &Values<'_>) -> Uses {
+        let mut span: Vec<Option<(usize, usize)>> = vec![None; values.buffers.len()];
+        for (number, task) in values.run.iter().enumerate() {
+            for id in task.kind.reads().into_iter().chain([task.out]) {
+                let (first, _) = span[id.0 as usize].unwrap_or((number, number));
+                span[id.0 as usize] = Some((first, number));
+            }
+        }
+        let mut buffers_of = vec![0; values.storages.len()];
+        for (storage, _) in &values.places {
+            buffers_of[*storage] += 1;
+        }
+        let alone = values.places.iter().map(|(storage, _)| buffers_of[*storage] == 1).collect();
+        Uses { span, alone }
+    }
+}
+
+/// Cycles to write a value and read it again.
+fn passing(bytes: u64, l2: u64) -> f64 {
+    let rate = if bytes > LAST_LEVEL * l2 { MEMORY_RATE } else { FAR_RATE };
+    if bytes <= l2 / 4 { 0.0 } else { 2.0 * bytes as f64 / rate }
+}
+
+fn row_bytes(buffer: &Buffer) -> u64 {
+    let view = buffer.view();
+    view.planes() * view.dims[0] * view.strides[2] as u64
+}
+
+/// About how long a task takes while its data is in a cache.
+fn cycles(task: &Task, buffers: &[Buffer]) -> f64 {
+    let Some(out) = buffers.get(task.out.0 as usize) else { return 0.0 };
+    let vectors = out.bytes() as f64 / VECTOR_BYTES as f64;
+    let channels = |id: &BufferId, groups: u64| buffers[id.0 as usize].dims[1] as f64 / groups as f64;
+    let operations = match &task.kind {
+        TaskKind::Contract(t) => t.taps.len() as f64 * channels(&t.x, t.groups),
+        TaskKind::PlanarConv(t) => t.taps.len() as f64 * channels(&t.x, t.groups),
+        TaskKind::Depthwise(t) => t.taps.len() as f64,
+        TaskKind::Pool(t) => 2.0 * t.taps.len() as f64,
+        TaskKind::Pointwise(t) => t.ops.len() as f64,
+        TaskKind::FillHalo(_) => return 0.0,
+        _ => 2.0,
+    };
+    vectors * (operations + 1.0) / RATE
+}

@@ -1,0 +1,36 @@
+//! Depth-first fusion: tasks that run strip by strip, so that what they hand on stays in a cache.
+//!
+//! A group of consecutive run tasks makes one value. Its rows are cut into strips; for each strip all
+//! tasks run on the rows that the strip needs, found backwards through strides and taps. Values inside of the
+//! group exist for one strip at a time, in the memory of the thread that runs it; rows that two strips need
+//! are computed twice. Kernels work on rows, so a strip needs no other kernel than the whole picture does, and every
+//! element is computed as it would be without strips: no bit depends on how rows are cut.
+
+mod choose;
+mod rows;
+
+pub(super) use choose::fuse;
+pub(crate) use rows::reads;
+pub use rows::{Rows, StripRows};
+
+use std::ops::Range;
+
+use super::BufferId;
+
+/// Tasks that run strip by strip.
+///
+/// Invariants: the tasks are consecutive; every buffer that they write but the last one's lies in local memory,
+/// is read by them alone, and is written by one task, but for its halo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strips {
+    /// Which of the run tasks.
+    pub tasks: Range<usize>,
+    /// The buffer that the last task makes.
+    pub out: BufferId,
+    /// Rows of it in a strip; the last strip may have fewer.
+    pub rows: u64,
+    /// How many strips there are.
+    pub count: u64,
+    /// Why it pays, for people.
+    pub reason: String,
+}
