@@ -41,3 +41,4 @@ pub use tasks::lower;
 mod testbed;
 mod tiles;
 mod window;
+mod winograd;

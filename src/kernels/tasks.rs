@@ -4,7 +4,7 @@ use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
     contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, reduce, resize,
-    softmax,
+    softmax, winograd,
 };
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
@@ -51,6 +51,8 @@ fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError
 fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<Vec<Nest>>, LowerError> {
     match kind {
         TaskKind::Contract(task) => contract::lower(task, out, low),
+        TaskKind::Winograd(task) => winograd::lower(task, out, low),
+        TaskKind::WinogradTiles(task) => winograd::lower_tiles(task, out, low),
         TaskKind::MatMul(task) => matmul::lower(task, out, low),
         TaskKind::PlanarConv(task) => planar_conv::lower(task, out, low),
         TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
@@ -63,5 +65,6 @@ fn nests(kind: &TaskKind, out: BufferId, low: &mut Lowering<'_>) -> Result<Vec<V
         TaskKind::Convert { x } => convert::lower(*x, out, low),
         TaskKind::FillHalo(fill) => halo::lower(*fill, out, low),
         TaskKind::PackPanels(task) => panels::lower(task, out, low),
+        TaskKind::PackWinograd(task) => winograd::pack::lower(task, out, low),
     }
 }
