@@ -14,6 +14,18 @@ pub struct Target {
     pub l2_bytes: u32,
 }
 
+/// How closely IEEE arithmetic is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Math {
+    /// Sums may be computed by other products of the same value (Winograd's filtering). A non-finite input may
+    /// affect the outputs whose window or whose tile of 4×4 outputs contains it, and no others.
+    #[default]
+    Default,
+    /// Every output is the sum of its own products. A non-finite input may affect the outputs whose window
+    /// contains it.
+    Strict,
+}
+
 /// An instruction set with what of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {

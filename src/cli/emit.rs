@@ -5,11 +5,12 @@ use super::choice::Choice;
 use super::console::{Console, Format, shown};
 use super::failure::{Failure, Outcome};
 use super::networks;
-use super::values::BackendName;
+use super::values::{BackendName, MathName};
 use crate::code::{self, Backend};
 use crate::graph::{self, Graph};
 use crate::model::{Error, Model, Options};
 use crate::pipeline;
+use crate::plan::PlanOptions;
 use crate::syntax;
 use crate::target::Target;
 
@@ -38,6 +39,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendName>,
 
+    /// Which liberties arithmetic may take
+    #[arg(long, value_name = "MODE", default_value = "default")]
+    math: MathName,
 }
 
 /// A stage of the compiler.
@@ -58,6 +62,10 @@ enum Stage {
 }
 
 impl Args {
+    fn plan_options(&self) -> PlanOptions {
+        PlanOptions { target: self.target, math: self.math.into() }
+    }
+
     pub(super) fn format(&self) -> Format {
         Format::Text
     }
@@ -91,7 +99,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
 
 /// What the stages after the graph make of it.
 fn text(args: &Args, graph: &Graph) -> Result<String, Error> {
-    let plan = pipeline::plan(&pipeline::optimise(graph), &args.target)?;
+    let plan = pipeline::plan(&pipeline::optimise(graph), &args.plan_options())?;
     if args.stage == Stage::Plan {
         return Ok(crate::plan::print(&plan));
     }

@@ -42,3 +42,4 @@ pub use tasks::lower;
 mod testbed;
 mod tiles;
 mod window;
+mod winograd;

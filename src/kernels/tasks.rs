@@ -4,7 +4,7 @@ use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
     contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, reduce, resize,
-    softmax, strips,
+    softmax, strips, winograd,
 };
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
@@ -71,6 +71,8 @@ pub(super) fn nests(
 ) -> Result<Vec<Vec<Nest>>, LowerError> {
     match kind {
         TaskKind::Contract(task) => contract::lower(task, out, low),
+        TaskKind::Winograd(task) => winograd::lower(task, out, low),
+        TaskKind::WinogradTiles(task) => winograd::lower_tiles(task, out, low),
         TaskKind::MatMul(task) => matmul::lower(task, out, low),
         TaskKind::PlanarConv(task) => planar_conv::lower(task, out, low),
         TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
@@ -83,5 +85,6 @@ pub(super) fn nests(
         TaskKind::Convert { x } => convert::lower(*x, out, low),
         TaskKind::FillHalo(fill) => halo::lower(*fill, out, low),
         TaskKind::PackPanels(task) => panels::lower(task, out, low),
+        TaskKind::PackWinograd(task) => winograd::pack::lower(task, out, low),
     }
 }

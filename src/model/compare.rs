@@ -208,7 +208,7 @@ pub fn values(
 
 /// The values that tasks of a run write, in their order.
 fn kept_values(graph: &Graph, options: &Options) -> Result<Vec<Value>, Error> {
-    let plan = pipeline::plan(graph, &options.resolved_target())?;
+    let plan = pipeline::plan(graph, &options.plan_options())?;
     let mut kept: Vec<Value> = Vec::new();
     for task in &plan.run {
         if let Some(value) = plan.buffer(task.out).value

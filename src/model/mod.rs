@@ -20,9 +20,10 @@ mod program;
 mod session;
 mod weights;
 
+pub use crate::target::Math;
 pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
-pub use options::{Math, Options};
+pub use options::Options;
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
 pub use weights::Weights;

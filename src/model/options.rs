@@ -6,17 +6,8 @@ use std::path::PathBuf;
 use super::Model;
 use crate::code::Backend;
 use crate::graph::check::CheckOptions;
-use crate::target::{Isa, Target};
-
-/// How closely IEEE arithmetic is followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Math {
-    /// A non-finite input may affect the outputs whose window contains it.
-    #[default]
-    Default,
-    /// Bit-identical across emitters with FMA.
-    Strict,
-}
+use crate::plan::PlanOptions;
+use crate::target::{Isa, Math, Target};
 
 /// Options of [`Model::compile`], set by chained calls.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +102,11 @@ impl Options {
     /// The machine that is compiled for.
     pub fn resolved_target(&self) -> Target {
         self.target.unwrap_or_else(Target::host)
+    }
+
+    /// What the planner wants to know.
+    pub fn plan_options(&self) -> PlanOptions {
+        PlanOptions { target: self.resolved_target(), math: self.math }
     }
 
     /// The emitter that is used.

@@ -330,7 +330,7 @@ fn ports<'a>(graph: &Graph, named: impl Iterator<Item = (&'a String, Value)>) ->
 /// A graph to code that can run.
 fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
     let (target, backend) = (options.resolved_target(), options.resolved_backend());
-    let plan = timed(&mut stats.plan, || pipeline::plan(graph, &target))?;
+    let plan = timed(&mut stats.plan, || pipeline::plan(graph, &options.plan_options()))?;
     let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
     drop(plan);
     check_memory(graph, &lowered, options)?;

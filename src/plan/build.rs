@@ -7,10 +7,10 @@ use super::memory::place;
 use super::task::{Epilogue, Operand, Pointwise, PointwiseOp, TaskKind};
 use super::values::{Form, Values};
 use super::window::wanted_halo;
-use super::{BufferId, Halo, Layout, LayoutKind, Phase, Plan, Task};
+use super::winograd::{Considered, consider};
+use super::{BufferId, Halo, Layout, LayoutKind, Phase, Plan, PlanOptions, Task};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::step::Base;
-use crate::target::Target;
 
 /// Why a graph has no plan. The text is not to blame: check has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +31,17 @@ pub enum PlanError {
     Bug(&'static str),
 }
 
-/// Plans a graph for a target.
+/// Plans a graph.
 ///
 /// # Errors
 /// [`PlanError`]: capability limits and inconsistencies.
-pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, PlanError> {
+pub fn plan(graph: &Graph, options: &PlanOptions) -> Result<Plan, PlanError> {
     let kinds = layout_kinds(graph);
     let phases = phases(graph);
-    let halos = own_halos(graph, &kinds)?;
+    let winograd = consider(graph, &kinds, &phases, options);
+    let halos = own_halos(graph, &kinds, &winograd)?;
     let groups = groups(graph, &kinds, &phases);
-    let mut builder = Builder { graph, kinds, values: Values::new(graph, phases, halos) };
+    let mut builder = Builder { graph, kinds, winograd, values: Values::new(graph, phases, halos) };
     for (value, node) in graph.values() {
         if let Some(group) = &groups[value.index()] {
             builder.group(group)?;
@@ -49,7 +50,7 @@ pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, PlanError> {
         }
     }
     builder.values.write_outputs()?;
-    place(builder.values, target)
+    place(builder.values, &options.target)
 }
 
 /// When each value is known.
@@ -67,11 +68,16 @@ fn phases(graph: &Graph) -> Vec<Phase> {
 
 /// The halo of each value's own buffer: what its readers in the same layout want, where they agree on
 /// what it holds; of several fills the first one wins, and the other readers get copies.
-fn own_halos(graph: &Graph, kinds: &[LayoutKind]) -> Result<Vec<Halo>, PlanError> {
+fn own_halos(
+    graph: &Graph,
+    kinds: &[LayoutKind],
+    winograd: &[Option<Considered>],
+) -> Result<Vec<Halo>, PlanError> {
     let mut halos = vec![Halo::NONE; graph.nodes.len()];
     for (value, node) in graph.values() {
         let Some(x) = node.args.first() else { continue };
-        let want = wanted_halo(graph, node)?;
+        let choice = winograd[value.index()].as_ref().and_then(|w| w.choice);
+        let want = wanted_halo(graph, node, choice.as_ref())?;
         let kind = match super::algorithm::algorithm(graph, node, kinds) {
             Some((super::algorithm::Algorithm::Contract(kind), _)) => kind,
             Some((super::algorithm::Algorithm::Planar | super::algorithm::Algorithm::MatMul, _)) => {
@@ -97,6 +103,8 @@ fn own_halos(graph: &Graph, kinds: &[LayoutKind]) -> Result<Vec<Halo>, PlanError
 pub(super) struct Builder<'g> {
     pub(super) graph: &'g Graph,
     pub(super) kinds: Vec<LayoutKind>,
+    /// For each node, whether Winograd's filtering computes it, where that is possible.
+    pub(super) winograd: Vec<Option<Considered>>,
     pub(super) values: Values<'g>,
 }
 

@@ -23,16 +23,16 @@ pub(super) struct Correlation {
 }
 
 /// The weights of a node as its task needs them.
-struct Weights {
-    w: Value,
-    bias: Option<Value>,
+pub(super) struct Weights {
+    pub(super) w: Value,
+    pub(super) bias: Option<Value>,
     /// Whether input channels come first.
     transposed: bool,
     /// Taps of a channel.
     taps: u64,
     groups: u64,
-    in_channels: u64,
-    out_channels: u64,
+    pub(super) in_channels: u64,
+    pub(super) out_channels: u64,
 }
 
 impl Builder<'_> {
@@ -89,7 +89,13 @@ impl Builder<'_> {
             out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
         };
         match algorithm {
-            Algorithm::Contract(x_kind) => self.contract(root, group, x_kind, &weights, correlations, reason),
+            Algorithm::Contract(x_kind) => {
+                let reason = self.winograd_reason(root).unwrap_or(reason);
+                match self.winograd_of(root) {
+                    Some(choice) => self.winograd(root, group, &weights, choice, reason),
+                    None => self.contract(root, group, x_kind, &weights, correlations, reason),
+                }
+            }
             Algorithm::MatMul => Err(PlanError::Bug("a product of matrices is no convolution")),
             Algorithm::Planar => self.planar(root, group, &weights, correlations, reason),
             Algorithm::Depthwise(kind) => self.depthwise(root, group, kind, &weights, correlations, reason),
@@ -248,7 +254,7 @@ impl Builder<'_> {
     }
 
     /// Tasks that together write one value.
-    fn make_all(
+    pub(super) fn make_all(
         &mut self,
         group: &Group,
         kind: LayoutKind,

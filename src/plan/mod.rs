@@ -19,6 +19,7 @@ mod algorithm;
 mod build;
 mod conv;
 mod copies;
+mod cost;
 mod fuse;
 mod matmul;
 mod memory;
@@ -31,6 +32,7 @@ mod transposed;
 mod values;
 mod verify;
 mod window;
+mod winograd;
 
 pub use build::{PlanError, plan};
 pub use print::print;
@@ -43,7 +45,28 @@ pub use task::{Operand, Pointwise, PointwiseOp, Task, TaskKind};
 use crate::graph::{Graph, Value};
 use crate::kernels::ir::LANES;
 use crate::kernels::step::Base;
-use crate::target::Target;
+use crate::target::{Math, Target};
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// The machine.
+    pub target: Target,
+    /// Which algorithms are allowed.
+    pub math: Math,
+}
+
+impl PlanOptions {
+    /// For a machine, with every algorithm.
+    pub fn new(target: Target) -> PlanOptions {
+        PlanOptions { target, math: Math::Default }
+    }
+
+    /// For a machine, without the algorithms that round otherwise than sums of products do.
+    pub fn strict(target: Target) -> PlanOptions {
+        PlanOptions { target, math: Math::Strict }
+    }
+}
 
 /// When something is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -13,7 +13,7 @@
 //!
 //! for group g, panel p, channel block b, tap t, lane l.
 
-use super::task::PackPanels;
+use super::task::{PackPanels, PackWinograd};
 use crate::kernels::ir::LANES;
 
 /// The sizes that the layout of panels depends on.
@@ -77,6 +77,20 @@ impl PackPanels {
             in_channels: self.in_channels,
             taps: self.tap_index.len() as u64,
             block: u64::from(self.block),
+            vectors: u64::from(self.vectors),
+        }
+    }
+}
+
+impl PackWinograd {
+    /// The layout of one position's panels; those of all positions follow one another.
+    pub fn panels(&self) -> Panels {
+        Panels {
+            groups: 1,
+            out_channels: self.out_channels,
+            in_channels: self.in_channels,
+            taps: 1,
+            block: LANES as u64,
             vectors: u64::from(self.vectors),
         }
     }

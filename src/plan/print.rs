@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::task::Tiles;
 use super::{
     Buffer, BufferId, Fill, Halo, LayoutKind, Operand, Plan, Pointwise, PointwiseOp, Strips, Task, TaskKind,
 };
@@ -94,6 +95,12 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
                 epilogue(&t.epilogue.expr)
             )
         }
+        TaskKind::WinogradTiles(t) => tiles(t),
+        TaskKind::Winograd(t) => {
+            let x = t.transformed.as_ref().map_or_else(|| tiles(&t.tiles), b);
+            let epilogue = epilogue(&t.epilogue.expr);
+            format!("{x} * {}{} panels {} vectors {}{epilogue}", b(&t.w), bias(&t.bias), t.panels, t.vectors)
+        }
         TaskKind::MatMul(t) => {
             let leads: Vec<String> = t.leads.iter().map(|l| format!("{}x{}x{}", l.count, l.x, l.w)).collect();
             let leads = if leads.is_empty() { String::new() } else { format!(" leads {}", leads.join(" ")) };
@@ -153,7 +160,17 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
                 t.tap_index.len()
             )
         }
+        TaskKind::PackWinograd(t) => {
+            let (from, m) = (plan.buffer(t.w).base, t.tile.outputs());
+            format!("{} ({from:?}) tile {m}x{m} vectors {}", b(&t.w), t.vectors)
+        }
     }
+}
+
+/// The tiles of a buffer: `b3 tiles 4x4 chunks 2x14`
+fn tiles(t: &Tiles) -> String {
+    let m = t.tile.outputs();
+    format!("b{} tiles {m}x{m} chunks {}x{}", t.x.0, t.chunk[0], t.chunk[1])
 }
 
 fn epilogue(expr: &Option<Pointwise>) -> String {

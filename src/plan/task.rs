@@ -22,6 +22,11 @@ pub struct Task {
 pub enum TaskKind {
     /// A contraction over channels and taps into channel blocks.
     Contract(Contract),
+    /// A 3×3 convolution of channel blocks by Winograd's filtering.
+    Winograd(Winograd),
+    /// Its inputs, transformed: `[chunk][position][channel block][tile][8]`, a position taking
+    /// [`Tiles::pitch`] bytes.
+    WinogradTiles(Tiles),
     /// Products of matrices, and linear layers of several rows.
     MatMul(MatMul),
     /// A convolution on planar buffers, vectors along the row; any groups.
@@ -49,6 +54,8 @@ pub enum TaskKind {
     FillHalo(Fill),
     /// A contraction's weights into panels; see [`Contract::w`].
     PackPanels(PackPanels),
+    /// A convolution's weights transformed into panels; see [`Winograd::w`].
+    PackWinograd(PackWinograd),
 }
 
 /// `out[o, y, x] = epilogue(Σ_{c, t} x[c, y·sy + t.dy, x·sx + t.dx] · w[o, c, t])`.
@@ -79,6 +86,82 @@ pub struct Contract {
     pub pixels: u32,
     /// Applied to each sum.
     pub epilogue: Epilogue,
+}
+
+/// A convolution of 3×3 taps at stride 1, tile by tile of m×m outputs:
+/// `out[o] = epilogue(bias[o] + Aᵀ (Σ_c (G w[o, c] Gᵀ) ⊙ (Bᵀ d[c] B)) A)`, d being the (m+2)×(m+2) inputs
+/// that the tile's outputs read. `out` is blocked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Winograd {
+    /// The inputs.
+    pub tiles: Tiles,
+    /// The inputs as a [`TaskKind::WinogradTiles`] of `tiles` has transformed them, or none: each unit
+    /// transforms its own.
+    pub transformed: Option<BufferId>,
+    /// For each position of a tile, row by row, the panels of [`Contract::w`] of one group, tap and blocks of 8.
+    pub w: BufferId,
+    /// `[1, channels, 1, 1]` blocked, or none.
+    pub bias: Option<BufferId>,
+    /// Panels whose products are held together. Of transformed inputs, a unit makes those of so many panels.
+    pub panels: u32,
+    /// As in [`Contract`]; the pixels of a tile of the contraction are tiles here.
+    pub vectors: u32,
+    /// Applied to each sum.
+    pub epilogue: Epilogue,
+}
+
+/// The inputs of Winograd's filtering in tiles that overlap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiles {
+    /// Blocked. Its halo reaches as far as the last tiles do, also where these have outputs beyond the last
+    /// row or column.
+    pub x: BufferId,
+    /// Outputs of a tile.
+    pub tile: WinogradTile,
+    /// Row and column of `x` that the first tap of output (0, 0) reads.
+    pub origin: [i32; 2],
+    /// Rows and columns of the output.
+    pub out: [u64; 2],
+    /// Tiles that go through the stages together, at most: rows and columns.
+    pub chunk: [u32; 2],
+}
+
+/// How many outputs Winograd's filtering makes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WinogradTile {
+    /// 2×2 from 16 products, where taps need 36.
+    Two,
+    /// 4×4 from 36 products, where taps need 144.
+    Four,
+}
+
+impl WinogradTile {
+    /// Rows, and columns, of outputs.
+    pub const fn outputs(self) -> u32 {
+        match self {
+            WinogradTile::Two => 2,
+            WinogradTile::Four => 4,
+        }
+    }
+
+    /// Rows, and columns, of inputs.
+    pub const fn inputs(self) -> u32 {
+        self.outputs() + 2
+    }
+
+    /// What an error of a product grows by at the most on its way to an output, where weights and inputs are
+    /// as unlucky as can be: the square of the largest `Σ_p |A[p, i]| · |G[p, j]| · Σ_k |B[k, p]|`, rounded up.
+    pub const fn growth(self) -> f64 {
+        match self {
+            WinogradTile::Two => 16.0,
+            WinogradTile::Four => 176.0,
+        }
+    }
+
+    /// Products.
+    pub const fn positions(self) -> u32 {
+        self.inputs() * self.inputs()
+    }
 }
 
 /// Output positions `start + i·step`, `i < count`.
@@ -311,6 +394,21 @@ pub struct PackPanels {
     pub vectors: u32,
 }
 
+/// See [`Winograd::w`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackWinograd {
+    /// `[O, C, 9]` dense.
+    pub w: BufferId,
+    /// The tile.
+    pub tile: WinogradTile,
+    /// Output channels.
+    pub out_channels: u64,
+    /// Input channels.
+    pub in_channels: u64,
+    /// Vectors in a full panel.
+    pub vectors: u32,
+}
+
 impl TaskKind {
     /// The buffers that are read.
     pub fn reads(&self) -> Vec<BufferId> {
@@ -318,6 +416,15 @@ impl TaskKind {
         let epilogue = match self {
             TaskKind::Contract(t) => {
                 reads.extend([t.x, t.w]);
+                reads.extend(t.bias);
+                Some(&t.epilogue)
+            }
+            TaskKind::WinogradTiles(t) => {
+                reads.push(t.x);
+                None
+            }
+            TaskKind::Winograd(t) => {
+                reads.extend([t.transformed.unwrap_or(t.tiles.x), t.w]);
                 reads.extend(t.bias);
                 Some(&t.epilogue)
             }
@@ -369,6 +476,10 @@ impl TaskKind {
                 reads.push(t.w);
                 None
             }
+            TaskKind::PackWinograd(t) => {
+                reads.push(t.w);
+                None
+            }
         };
         if let Some(expr) = epilogue.and_then(|e| e.expr.as_ref()) {
             reads.extend(expr.buffers());
@@ -380,6 +491,8 @@ impl TaskKind {
     pub fn word(&self) -> &'static str {
         match self {
             TaskKind::Contract(_) => "contract",
+            TaskKind::Winograd(_) => "winograd",
+            TaskKind::WinogradTiles(_) => "tiles",
             TaskKind::MatMul(_) => "matmul",
             TaskKind::PlanarConv(_) => "planar",
             TaskKind::Depthwise(_) => "depthwise",
@@ -391,7 +504,7 @@ impl TaskKind {
             TaskKind::Copy(_) => "copy",
             TaskKind::Convert { .. } => "convert",
             TaskKind::FillHalo(_) => "halo",
-            TaskKind::PackPanels(_) => "pack",
+            TaskKind::PackPanels(_) | TaskKind::PackWinograd(_) => "pack",
         }
     }
 }

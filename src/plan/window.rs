@@ -4,6 +4,7 @@ use super::build::{Builder, PlanError};
 use super::fuse::Group;
 use super::task::{self, TaskKind};
 use super::values::Form;
+use super::winograd::Choice;
 use super::{Fill, Halo, Layout, LayoutKind};
 use crate::graph::{self, Border, Graph, Node, Op, PoolKind, Value, Window};
 
@@ -51,8 +52,9 @@ impl Border {
     }
 }
 
-/// The halo that a node wants around its first argument; none for nodes without a window.
-pub(super) fn wanted_halo(graph: &Graph, node: &Node) -> Result<Halo, PlanError> {
+/// The halo that a node wants around its first argument; none for nodes without a window. `winograd` is how
+/// Winograd's filtering computes it, which reads whole tiles.
+pub(super) fn wanted_halo(graph: &Graph, node: &Node, winograd: Option<&Choice>) -> Result<Halo, PlanError> {
     let (window, fill) = match &node.op {
         Op::Conv(conv) => (&conv.window, conv.border.fill()),
         Op::Filter(window, border) => (window, border.fill()),
@@ -65,7 +67,8 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node) -> Result<Halo, PlanError>
     else {
         return Err(PlanError::Bug("a window on a value without rows and columns"));
     };
-    Ok(halo(&taps(window)?, window.stride, [oh, ow], [h, w], fill))
+    let count = winograd.map_or([oh, ow], |choice| choice.covered([oh, ow]));
+    Ok(halo(&taps(window)?, window.stride, count, [h, w], fill))
 }
 
 fn pool_fill(kind: PoolKind) -> Fill {
@@ -90,7 +93,17 @@ fn counted(window: &Window, axis: usize, n: u64, out: u64, include_pad: bool) ->
 impl Builder<'_> {
     /// The first argument in a layout kind with the halo that the node wants.
     pub(super) fn framed(&mut self, node: &Node, kind: LayoutKind) -> Result<super::BufferId, PlanError> {
-        let halo = wanted_halo(self.graph, node)?;
+        self.framed_for(node, kind, None)
+    }
+
+    /// As [`Self::framed`], with the halo of whole tiles.
+    pub(super) fn framed_for(
+        &mut self,
+        node: &Node,
+        kind: LayoutKind,
+        winograd: Option<&Choice>,
+    ) -> Result<super::BufferId, PlanError> {
+        let halo = wanted_halo(self.graph, node, winograd)?;
         let x = node.args[0];
         let dims = super::dims::dims4(self.graph.ty(x));
         self.values.need(x, Form { dims, layout: Layout { kind, halo }, exact: false })

@@ -7,8 +7,9 @@ use convc::kernels::interpret::{self, FmaRounding, Memory};
 use convc::kernels::step::Base;
 use convc::kernels::verify;
 use convc::pipeline;
+use convc::plan::{PlanOptions, TaskKind};
 use convc::runtime::Loaded;
-use convc::target::{Isa, Target};
+use convc::target::{Isa, Math, Target};
 use convc::tensor::{Tensor, TensorView};
 
 /// A way to run a graph.
@@ -35,14 +36,25 @@ impl Executor {
         all
     }
 
-    /// The outputs of one sample.
+    /// The outputs of one sample, without Winograd's filtering.
     pub fn run(self, graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor]) -> Vec<Tensor> {
+        self.run_by(Math::Strict, graph, inputs, params)
+    }
+
+    /// The outputs of one sample, by the algorithms that `math` allows.
+    pub fn run_by(
+        self,
+        math: Math,
+        graph: &Graph,
+        inputs: &[TensorView<'_>],
+        params: &[Tensor],
+    ) -> Vec<Tensor> {
         if self == Executor::Evaluator {
             return evaluate(graph, inputs, params).expect("the evaluator runs");
         }
         let optimised = pipeline::optimise(graph);
         let target = Target::host();
-        let plan = pipeline::plan(&optimised, &target).expect("the graph has a plan");
+        let plan = pipeline::plan(&optimised, &PlanOptions { target, math }).expect("the graph has a plan");
         assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
         let lowered = pipeline::lower(&plan).expect("the plan is lowered");
         let problems: Vec<String> = verify::verify(&lowered).iter().map(ToString::to_string).collect();
@@ -89,13 +101,30 @@ impl Executor {
     }
 }
 
-/// Holds all executors to the evaluator, within `tolerance` absolute plus relative.
+/// What Winograd's filtering may add to a tolerance; its own tests hold it to its bound.
+const WINOGRAD: f32 = 16.0;
+
+/// Whether a graph's plan has Winograd's filtering in it.
+pub fn filters(graph: &Graph) -> bool {
+    let optimised = pipeline::optimise(graph);
+    let plan = pipeline::plan(&optimised, &PlanOptions::new(Target::host())).expect("the graph has a plan");
+    plan.prepare.iter().chain(&plan.run).any(|task| matches!(task.kind, TaskKind::Winograd(_)))
+}
+
+/// Holds all executors to the evaluator, within `tolerance` absolute plus relative; more by Winograd's filtering.
 pub fn agree(graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolerance: f32) {
+    agree_by(Math::Strict, graph, inputs, params, tolerance);
+    if filters(graph) {
+        agree_by(Math::Default, graph, inputs, params, WINOGRAD * tolerance);
+    }
+}
+
+fn agree_by(math: Math, graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolerance: f32) {
     let expected = Executor::Evaluator.run(graph, inputs, params);
     // All but the evaluator run the same steps, in the same order of operations.
     let mut first: Option<Vec<Tensor>> = None;
     for executor in Executor::all().into_iter().skip(1) {
-        let found = executor.run(graph, inputs, params);
+        let found = executor.run_by(math, graph, inputs, params);
         let first = first.get_or_insert_with(|| found.clone());
         for (found, first) in found.iter().zip(first.iter()) {
             let same = |(f, e): (&f32, &f32)| f.to_bits() == e.to_bits() || f.is_nan() && e.is_nan();

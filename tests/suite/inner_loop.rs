@@ -1,6 +1,7 @@
 //! The kernel of a 3×3 convolution, read back from its bytes.
 
 use convc::code::{Backend, Function};
+use convc::plan::PlanOptions;
 use convc::target::Target;
 use convc::{Model, Options, pipeline};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
@@ -9,7 +10,8 @@ use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register}
 fn kernels(text: &str) -> Vec<Function> {
     let model = Model::from_str("model.conv", text).expect("the text parses");
     let (graph, _) = model.graph(&Options::default()).expect("the model is right");
-    let plan = pipeline::plan(&pipeline::optimise(&graph), &Target::X64_AVX2).expect("there is a plan");
+    let plan = pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::strict(Target::X64_AVX2))
+        .expect("there is a plan");
     let lowered = pipeline::lower(&plan).expect("the plan is lowered");
     let code = pipeline::assemble(&lowered, &Target::X64_AVX2, Backend::X64).expect("it is assembled");
     code.functions()[..lowered.kernels.len()].to_vec()

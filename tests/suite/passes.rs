@@ -7,6 +7,7 @@ use convc::graph::passes::{self, PASSES, Pass};
 use convc::graph::print::print;
 use convc::graph::verify::verify;
 use convc::graph::{Graph, Op};
+use convc::plan::PlanOptions;
 use convc::runtime::params::Params;
 use convc::target::Target;
 use convc::tensor::Tensor;
@@ -213,7 +214,7 @@ fn squeeze_excite_and_hard_swish_are_fused() {
     );
     let optimised = pipeline::optimise(&graph);
     assert!(!optimised.nodes.iter().any(|n| matches!(n.op, Op::Unary(convc::graph::UnaryOp::Clamp { .. }))));
-    let plan = pipeline::plan(&optimised, &Target::X64_AVX2).expect("there is a plan");
+    let plan = pipeline::plan(&optimised, &PlanOptions::new(Target::X64_AVX2)).expect("there is a plan");
     insta::assert_snapshot!(convc::plan::print(&plan));
     let (params, inputs) = (Params::seeded(&graph, 5).expect("there is memory"), inputs(&graph));
     agree(&graph, &[inputs[0].view()], params.tensors(), 1e-5);

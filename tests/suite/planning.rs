@@ -4,6 +4,7 @@ use convc::graph::Graph;
 use convc::kernels::interpret::{self, FmaRounding, Memory};
 use convc::kernels::step::Base;
 use convc::plan::LayoutKind;
+use convc::plan::PlanOptions;
 use convc::runtime::params::Params;
 use convc::target::Target;
 use convc::tensor::Tensor;
@@ -89,7 +90,8 @@ fn a_value_that_is_read_twice_is_computed_once_and_kept() {
 fn padding_lanes_hold_zero() {
     for after in ["it + 1", "clamp(0.5, 2)", "1 / it", "hardsigmoid", "exp(it)", "relu6(it) - 3"] {
         let graph = graph(&format!("  input x [3, 4, 5]\n  c = conv(kernel=3, pad=1, out=11)\n  {after}"));
-        let plan = pipeline::plan(&pipeline::optimise(&graph), &Target::X64_AVX2).expect("there is a plan");
+        let plan = pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::new(Target::X64_AVX2))
+            .expect("there is a plan");
         let lowered = pipeline::lower(&plan).expect("the plan is lowered");
         let mut memory = Memory::new(&lowered).expect("there is memory");
         let params = Params::seeded(&graph, 5).expect("there is memory");

@@ -8,6 +8,7 @@ use convc::code::clif_text;
 use convc::code::disasm::disassemble_all;
 use convc::graph::Graph;
 use convc::kernels::step::Lowered;
+use convc::plan::PlanOptions;
 use convc::target::Target;
 use convc::{Model, Options, pipeline};
 
@@ -22,7 +23,7 @@ fn graph_of(path: &Path) -> (String, Graph) {
 fn lowered_of(graph: &Graph) -> (String, Lowered) {
     let optimised = pipeline::optimise(graph);
     convc::graph::verify::verify(&optimised).expect("passes keep the graph's invariants");
-    let plan = pipeline::plan(&optimised, &Target::X64_AVX2).expect("there is a plan");
+    let plan = pipeline::plan(&optimised, &PlanOptions::new(Target::X64_AVX2)).expect("there is a plan");
     assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
     (convc::plan::print(&plan), pipeline::lower(&plan).expect("the plan is lowered"))
 }

@@ -15,6 +15,7 @@ use super::report::{bytes, grouped, short};
 use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
 use crate::pipeline;
+use crate::plan::PlanOptions;
 use crate::target::Target;
 use cost::Cost;
 use seen::Seen;
@@ -101,7 +102,7 @@ impl<'a> Explanation<'a> {
         Explanation {
             graph,
             parameters: cost::all_trained(graph),
-            scratch: pipeline::plan(&pipeline::optimise(graph), &Target::host()).ok().map(|p| p.arena_bytes),
+            scratch: pipeline::plan(&pipeline::optimise(graph), &PlanOptions::new(Target::host())).ok().map(|p| p.arena_bytes),
             multiply_adds: layers.iter().map(|l| l.cost.multiply_adds).sum(),
             ends: [
                 graph.inputs.iter().map(|i| graph.ty(i.value).elements()).fold(0, sum),

@@ -29,7 +29,7 @@ fn plan(make: impl Fn(&mut Maker) -> Option<Value>) -> Plan {
     let mut maker = Maker::new();
     make(&mut maker).expect("the sizes fit");
     let (graph, ..) = maker.finish().expect("there are nodes");
-    pipeline::plan(&pipeline::optimise(&graph), &Target::X64_AVX2).expect("there is a plan")
+    pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::new(Target::X64_AVX2)).expect("there is a plan")
 }
 
 fn window(

@@ -1,0 +1,326 @@
+//! Lowers Winograd's filtering.
+//!
+//! The output is cut into chunks of tiles. A unit takes a chunk through all three stages while it is in a
+//! cache: [`scatter`] transforms its inputs, for each position of a tile the contraction's kernel multiplies
+//! them with the transformed weights, and [`gather`] transforms the products back. Between them lie, in memory
+//! of the thread, the transformed inputs `[position][channel block][tile][8]` and the products
+//! `[position][output block][tile][8]` of some panels. What a tile is computed from, and in which order, depends on
+//! neither its chunk nor the panels: every sum goes over channel blocks, then lanes.
+
+mod gather;
+pub(super) mod pack;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+use self::gather::Gather;
+use super::axes::pieces;
+use super::contract::tile::{Lanes, TileSpec};
+use super::ir::{LANES, VECTOR_BYTES};
+use super::lower::{LowerError, Lowering, distance};
+use super::step::{Base, Call, CallArg, Nest};
+use crate::plan::task::{Tiles, Winograd};
+use crate::plan::tiles::{most_pixels, split_row};
+use crate::plan::{BufferId, LayoutKind, View};
+
+/// One step, a unit of which is a chunk of tiles; of transformed inputs, some panels of a chunk.
+pub(super) fn lower(
+    task: &Winograd,
+    out: BufferId,
+    low: &mut Lowering<'_>,
+) -> Result<Vec<Vec<Nest>>, LowerError> {
+    let mut job = Job::new(task, low.view(out), low)?;
+    job.place(low);
+    let mut nests = Vec::new();
+    for cut in job.chunks.cuts() {
+        nests.extend(job.chunk(cut, low)?);
+    }
+    Ok(vec![nests])
+}
+
+/// Chunks of one size along an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cut {
+    /// The first tile.
+    first: u64,
+    /// Tiles of a chunk.
+    size: u64,
+    /// How many chunks.
+    count: u64,
+    /// Outputs of the last chunk's last tile, where some of them lie outside.
+    edge: Option<u64>,
+}
+
+/// Cuts the tiles of `outputs` outputs along an axis into chunks of `size`, a narrower last one, and one by
+/// itself whose last tile has outputs outside.
+fn cuts(outputs: u64, tile: u64, size: u64) -> Vec<Cut> {
+    let tiles = outputs.div_ceil(tile);
+    let edge = Some(outputs % tile).filter(|&rest| rest > 0);
+    let mut cuts: Vec<Cut> =
+        pieces(tiles, size).map(|(first, size, count)| Cut { first, size, count, edge: None }).collect();
+    if let (Some(last), Some(_)) = (cuts.last().copied(), edge) {
+        cuts.pop();
+        let before = last.count - 1;
+        if before > 0 {
+            cuts.push(Cut { count: before, ..last });
+        }
+        cuts.push(Cut { first: last.first + before * last.size, count: 1, edge, ..last });
+    }
+    cuts
+}
+
+/// Transformed inputs: where they lie, and how they are cut.
+struct Chunks<'a> {
+    tiles: &'a Tiles,
+    x: View,
+    /// Where the first chunk begins, and bytes from one to the next of: lead, chunk row, chunk column.
+    at: CallArg,
+}
+
+impl<'a> Chunks<'a> {
+    /// In memory of the thread; each unit's chunk in the same place.
+    fn private(tiles: &'a Tiles, low: &Lowering<'_>) -> Result<Chunks<'a>, LowerError> {
+        Chunks::new(tiles, low, local(0, vec![0; 3]))
+    }
+
+    /// In a buffer, one after the other.
+    fn shared(tiles: &'a Tiles, buffer: BufferId, low: &Lowering<'_>) -> Result<Chunks<'a>, LowerError> {
+        let blocks = low.view(tiles.x).planes();
+        let [rows, columns] = tiles.chunks();
+        let bytes = tiles.chunk_bytes(blocks) as i64;
+        let strides = [bytes * (rows * columns) as i64, bytes * columns as i64, bytes];
+        Chunks::new(tiles, low, low.view(buffer).arg(0, &strides))
+    }
+
+    fn new(tiles: &'a Tiles, low: &Lowering<'_>, at: CallArg) -> Result<Chunks<'a>, LowerError> {
+        let x = low.view(tiles.x);
+        if x.kind != LayoutKind::Blocked || tiles.chunk.contains(&0) {
+            return Err(LowerError::Plan("tiles of another layout or of no size"));
+        }
+        distance(tiles.chunk_bytes(x.planes()) as i64)?;
+        distance(x.strides[2] * i64::from(tiles.tile.inputs()))?;
+        Ok(Chunks { tiles, x, at })
+    }
+
+    /// The chunks of equal size, along rows and columns.
+    fn cuts(&self) -> Vec<[Cut; 2]> {
+        let m = u64::from(self.tiles.tile.outputs());
+        let [rows, columns] = [0, 1].map(|a| cuts(self.tiles.out[a], m, u64::from(self.tiles.chunk[a])));
+        rows.iter().flat_map(|&row| columns.iter().map(move |&column| [row, column])).collect()
+    }
+
+    /// The dims of the chunks of a cut: lead, chunk row, chunk column.
+    fn dims(&self, cut: [Cut; 2]) -> Vec<u64> {
+        vec![self.x.dims[0], cut[0].count, cut[1].count]
+    }
+
+    /// Bytes from one position to the next.
+    fn pitch(&self) -> i64 {
+        self.tiles.pitch(self.x.planes()) as i64
+    }
+
+    /// Bytes from one block of channels to the next.
+    fn block(&self) -> i64 {
+        self.tiles.chunk_tiles() as i64 * VECTOR_BYTES
+    }
+
+    /// `bytes` from the beginning of a cut's chunks, with more dims behind theirs.
+    fn arg(&self, cut: [Cut; 2], bytes: i64, inner: &[i64]) -> CallArg {
+        let mut arg = self.at.clone();
+        if let CallArg::Ptr { offset, strides, .. } = &mut arg {
+            let before = |a: usize| (cut[a].first / u64::from(self.tiles.chunk[a])) as i64;
+            *offset += bytes + before(0) * strides[1] + before(1) * strides[2];
+            strides.extend(inner);
+        }
+        arg
+    }
+
+    /// The call that transforms a row of tiles, for a nest over `[…, tile row, channel block]`, and these dims.
+    fn scatter(&self, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<(Vec<u64>, Call), LowerError> {
+        let Chunks { tiles, x, .. } = self;
+        let m = i64::from(tiles.tile.outputs());
+        let tile = [m * x.strides[2], m * x.strides[3]];
+        let start = (0..2)
+            .map(|a| i64::from(tiles.origin[a]) * x.strides[2 + a] + cut[a].first as i64 * tile[a])
+            .sum::<i64>();
+        let chunk = [0, 1].map(|a| cut[a].size as i64 * tile[a]);
+        let args = vec![
+            x.arg(start, &[x.strides[0], chunk[0], chunk[1], tile[0], x.strides[1]]),
+            self.arg(cut, 0, &[cut[1].size as i64 * VECTOR_BYTES, self.block()]),
+            CallArg::Int(cut[1].size as i64),
+        ];
+        let kernel = scatter::kernel(tiles.tile, distance(x.strides[2])?, distance(self.pitch())?);
+        Ok((vec![cut[0].size, x.planes()], Call { kernel: low.kernel(kernel), args }))
+    }
+}
+
+/// Transforms the inputs for all units: one step, a unit of which is a row of tiles of a chunk, of one block.
+pub(super) fn lower_tiles(
+    tiles: &Tiles,
+    out: BufferId,
+    low: &mut Lowering<'_>,
+) -> Result<Vec<Vec<Nest>>, LowerError> {
+    let chunks = Chunks::shared(tiles, out, low)?;
+    let mut nests = Vec::new();
+    for cut in chunks.cuts() {
+        let (inner, call) = chunks.scatter(cut, low)?;
+        nests.push(Nest::new([chunks.dims(cut), inner].concat(), vec![call]));
+    }
+    Ok(vec![nests])
+}
+
+/// A task with its buffers.
+struct Job<'a> {
+    task: &'a Winograd,
+    chunks: Chunks<'a>,
+    out: View,
+    w: View,
+    /// Output blocks whose products are held together, at most.
+    held: u64,
+    /// Where in the thread's memory products begin.
+    products_at: i64,
+}
+
+impl Job<'_> {
+    fn new<'a>(task: &'a Winograd, out: View, low: &Lowering<'_>) -> Result<Job<'a>, LowerError> {
+        let tiles = &task.tiles;
+        let chunks = match task.transformed {
+            Some(buffer) => Chunks::shared(tiles, buffer, low)?,
+            None => Chunks::private(tiles, low)?,
+        };
+        let fits =
+            out.kind == LayoutKind::Blocked && out.dims[2..] == tiles.out && out.dims[0] == chunks.x.dims[0];
+        if !fits || task.vectors == 0 || task.panels == 0 {
+            return Err(LowerError::Plan("Winograd's filtering into another layout or of no size"));
+        }
+        let held = out.planes().min(u64::from(task.panels) * u64::from(task.vectors));
+        let job = Job { task, chunks, out, w: low.view(task.w), held, products_at: 0 };
+        distance(job.local_bytes().iter().sum::<u64>() as i64)?;
+        Ok(job)
+    }
+
+    /// Bytes of a thread's memory: transformed inputs, unless units share them, and products.
+    fn local_bytes(&self) -> [u64; 2] {
+        let tiles = &self.task.tiles;
+        let own = if self.task.transformed.is_some() { 0 } else { tiles.chunk_bytes(self.chunks.x.planes()) };
+        [own, tiles.chunk_bytes(self.held)]
+    }
+
+    /// Finds room for what lies in the thread's memory.
+    fn place(&mut self, low: &mut Lowering<'_>) {
+        let [own, held] = self.local_bytes();
+        let at = low.local(own + held);
+        if self.task.transformed.is_none() {
+            self.chunks.at = local(at, vec![0; 3]);
+        }
+        self.products_at = at + own as i64;
+    }
+
+    /// Products, `bytes` from their beginning, in a nest over `[…, group, _, _]`.
+    fn products_arg(&self, bytes: i64, inner: [i64; 2]) -> CallArg {
+        local(self.products_at + bytes, [&[0; 4], inner.as_slice()].concat())
+    }
+
+    /// Nests over `[lead, chunk row, chunk column, …]`.
+    fn chunk(&self, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        let dims = self.chunks.dims(cut);
+        let vectors = u64::from(self.task.vectors);
+        let blocks = self.out.planes();
+        let (full, rest) = (blocks / vectors, blocks % vectors);
+        let mut groups: Vec<Group> = pieces(full, u64::from(self.task.panels))
+            .map(|(first, panels, count)| Group {
+                first: first * vectors,
+                blocks: panels * vectors,
+                vectors,
+                count,
+            })
+            .collect();
+        if rest > 0 {
+            groups.push(Group { first: full * vectors, blocks: rest, vectors: rest, count: 1 });
+        }
+        let mut stages = Vec::new();
+        if self.task.transformed.is_none() {
+            let (inner, call) = self.chunks.scatter(cut, low)?;
+            stages.push(Nest::new(inner, vec![call]));
+        }
+        let shared = self.task.transformed.is_some();
+        for group in groups {
+            let mut inner = vec![self.contraction(group, cut, low)?];
+            inner.extend(Gather { job: self, group, cut }.nests(low)?);
+            let around = if shared { [dims.clone(), vec![group.count]].concat() } else { vec![group.count] };
+            stages.push(Nest::around(around, inner));
+        }
+        Ok(if shared { stages } else { vec![Nest::around(dims, stages)] })
+    }
+
+    /// The nest over `[…, position, panel]`.
+    fn contraction(&self, group: Group, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+        let x = &self.chunks.x;
+        let in_channels = x.dims[1];
+        let panels = group.blocks / group.vectors;
+        // A block of output channels takes so much in the panels, a position so much in all.
+        let block_weights = (x.planes() * LANES as u64) as i64 * VECTOR_BYTES;
+        let position_weights = block_weights * self.out.planes() as i64;
+        let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
+        let block = self.chunks.block();
+        let mut calls = Vec::new();
+        let mut start = 0;
+        for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(group.vectors as u32)) {
+            let spec = TileSpec {
+                pixels,
+                vectors: group.vectors as u32,
+                lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
+                rows: 1,
+                dx: vec![0],
+                column_bytes: VECTOR_BYTES as i32,
+                stride: 1,
+                out_column: VECTOR_BYTES as i32,
+                bias: false,
+                extras: Vec::new(),
+                expr: None,
+            };
+            let args = vec![
+                self.chunks.arg(cut, start, &[0, pitch, 0]),
+                self.w.arg(
+                    group.first as i64 * block_weights,
+                    &[
+                        0,
+                        0,
+                        0,
+                        group.blocks as i64 * block_weights,
+                        position_weights,
+                        group.vectors as i64 * block_weights,
+                    ],
+                ),
+                self.products_arg(start, [held_pitch, group.vectors as i64 * block]),
+                CallArg::Int(tiles as i64),
+                CallArg::Int((in_channels / LANES as u64) as i64),
+                CallArg::Int(block),
+                CallArg::Int(0),
+                CallArg::Int(block),
+            ];
+            calls.push(Call { kernel: low.kernel(spec.kernel()), args });
+            start += i64::from(pixels) * tiles as i64 * VECTOR_BYTES;
+        }
+        Ok(Nest::new(vec![u64::from(self.task.tiles.tile.positions()), panels], calls))
+    }
+}
+
+/// Groups of panels whose products are held together.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The first output block.
+    first: u64,
+    /// Output blocks of one group.
+    blocks: u64,
+    /// Vectors of its panels.
+    vectors: u64,
+    /// How many groups.
+    count: u64,
+}
+
+/// An argument in the memory of the thread.
+fn local(offset: i64, strides: Vec<i64>) -> CallArg {
+    CallArg::Ptr { base: Base::Local, offset, strides, tables: Vec::new() }
+}

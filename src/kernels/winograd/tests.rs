@@ -1,0 +1,191 @@
+use proptest::prelude::*;
+
+use super::{Cut, cuts, lower, lower_tiles, pack};
+use crate::graph::BinaryOp;
+use crate::kernels::testbed::{At, Bed, cases, halos};
+use crate::plan::task::{
+    Epilogue, Operand, PackWinograd, Pointwise, PointwiseOp, Tiles, Winograd, WinogradTile,
+};
+use crate::plan::{BufferId, Fill, Halo, LayoutKind};
+
+/// An output by taps, and what its bound is proportional to: the largest input of its tile times the sum of the
+/// weights' magnitudes.
+fn exact(bed: &Bed, task: &Winograd, w: BufferId, at: At) -> (f64, f64) {
+    let [n, o, row, column] = at;
+    let bias = task.bias.map_or(0.0, |bias| f64::from(bed.get(bias, [0, o, 0, 0])));
+    let (mut sum, mut most) = (bias, 0.0f64);
+    let mut weights = 0.0;
+    let m = i64::from(task.tiles.tile.outputs());
+    let (x, origin) = (task.tiles.x, task.tiles.origin.map(i64::from));
+    for c in 0..bed.dims(x)[1] {
+        for tap in 0..9 {
+            let at = [n, c, row + tap / 3 + origin[0], column + tap % 3 + origin[1]];
+            let weight = f64::from(bed.get(w, [0, o, c, tap]));
+            sum += f64::from(bed.get(x, at)) * weight;
+            weights += weight.abs();
+        }
+        for i in 0..(m + 2) * (m + 2) {
+            let (row, column) = (row / m * m + i / (m + 2), column / m * m + i % (m + 2));
+            let input = bed.get(x, [n, c, row + origin[0], column + origin[1]]);
+            most = most.max(f64::from(input).abs());
+        }
+    }
+    (sum, most * weights + bias.abs())
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    tile: WinogradTile,
+    leads: u64,
+    channels: [u64; 2],
+    out: [u64; 2],
+    origin: [i32; 2],
+    chunk: [u32; 2],
+    panels: u32,
+    vectors: u32,
+    halo: Halo,
+    biased: bool,
+    operand: bool,
+    shared: bool,
+}
+
+/// The transformed inputs in a buffer of their own.
+fn transform(bed: &mut Bed, tiles: &Tiles) -> BufferId {
+    let blocks = (bed.dims(tiles.x)[1] as u64).div_ceil(8);
+    let leads = bed.dims(tiles.x)[0] as u64;
+    let floats = tiles.chunks().iter().product::<u64>() * tiles.chunk_bytes(blocks) / 4;
+    let out = bed.buffer([leads, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
+    bed.run(out, |_, _| true, |low| lower_tiles(tiles, out, low));
+    out
+}
+
+fn check(case: &Case) {
+    let mut bed = Bed::new();
+    let m = u64::from(case.tile.outputs());
+    // As much halo as the last tiles read.
+    let reach = |a: usize| case.out[a].next_multiple_of(m) as i32 + 2 + case.origin[a];
+    let size = [0, 1].map(|a| reach(a).max(1) as u64);
+    let [top, left] = case.origin.map(|o| (-o).max(0) as u32);
+    let halo = Halo { top, bottom: 0, left, right: 0, fill: Fill::Zero };
+    let [c, o] = case.channels;
+    let x = bed.random([case.leads, c, size[0], size[1]], LayoutKind::Blocked, halo, true);
+    let w = bed.random([1, o, c, 9], LayoutKind::Planar, Halo::NONE, false);
+    let pack = PackWinograd { w, tile: case.tile, out_channels: o, in_channels: c, vectors: case.vectors };
+    let floats = pack.panels().bytes() / 4 * u64::from(case.tile.positions());
+    let u = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
+    bed.run(u, |_, _| true, |low| pack::lower(&pack, u, low));
+    let bias = case.biased.then(|| bed.random([1, o, 1, 1], LayoutKind::Blocked, Halo::NONE, false));
+    let dims = [case.leads, o, case.out[0], case.out[1]];
+    let operand = case.operand.then(|| bed.random(dims, LayoutKind::Blocked, case.halo, false));
+    let expr = operand.map(|operand| Pointwise {
+        inputs: vec![Operand::Sum, Operand::Buffer(operand)],
+        ops: vec![PointwiseOp::Operand(0), PointwiseOp::Operand(1), PointwiseOp::Binary(BinaryOp::Sub, 1, 0)],
+    });
+    let tiles = Tiles { x, tile: case.tile, origin: case.origin, out: case.out, chunk: case.chunk };
+    let transformed = case.shared.then(|| transform(&mut bed, &tiles));
+    let task = Winograd {
+        tiles,
+        transformed,
+        w: u,
+        bias,
+        panels: case.panels,
+        vectors: case.vectors,
+        epilogue: Epilogue { expr },
+    };
+    let out = bed.buffer(dims, LayoutKind::Blocked, case.halo);
+    bed.run(out, |bed, at| bed.is_inside(out, at), |low| lower(&task, out, low));
+    for at in bed.elements(out) {
+        if !bed.is_inside(out, at) {
+            continue;
+        }
+        let actual = f64::from(bed.get(out, at));
+        if at[1] >= o as i64 {
+            assert_eq!(actual, 0.0, "padding at {at:?}");
+            continue;
+        }
+        let (sum, magnitude) = exact(&bed, &task, w, at);
+        let expected = operand.map_or(sum, |operand| f64::from(bed.get(operand, at)) - sum);
+        let bound = (40.0 + c as f64) * 2f64.powi(-24) * magnitude * case.tile.growth() + 1e-6;
+        assert!((actual - expected).abs() <= bound, "{actual}, not {expected} at {at:?}, {bound}");
+    }
+}
+
+fn tiles() -> impl Strategy<Value = WinogradTile> {
+    prop_oneof![Just(WinogradTile::Two), Just(WinogradTile::Four)]
+}
+
+prop_compose! {
+    fn any_case()(
+        tile in tiles(),
+        leads in 1..3u64,
+        channels in [1..20u64, 1..42u64],
+        out in [1..14u64, 1..20u64],
+        origin in [-2..2i32, -2..2i32],
+        chunk in [1..4u32, 1..5u32],
+        panels in 1..4u32,
+        vectors in 1..4u32,
+        halo in halos(2),
+        biased: bool,
+        operand: bool,
+        shared: bool,
+    ) -> Case {
+        Case { tile, leads, channels, out, origin, chunk, panels, vectors, halo, biased, operand, shared }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+    #[test]
+    fn filters_as_taps_do(case in any_case()) {
+        check(&case);
+    }
+
+    #[test]
+    fn chunks_cover_everything_once(outputs in 1..200u64, size in 1..9u64, tile in 2..5u64) {
+        let cuts = cuts(outputs, tile, size);
+        let mut next = 0;
+        for (i, Cut { first, size: tiles, count, edge }) in cuts.iter().copied().enumerate() {
+            prop_assert_eq!(first, next);
+            prop_assert!(count > 0 && (1..=size).contains(&tiles));
+            prop_assert!(edge.is_none() || count == 1 && i + 1 == cuts.len());
+            next += tiles * count;
+        }
+        prop_assert_eq!(next, outputs.div_ceil(tile));
+        let rest = outputs % tile;
+        prop_assert_eq!(cuts.last().and_then(|cut| cut.edge), (rest > 0).then_some(rest));
+    }
+}
+
+/// The output of a chunk of one tile and of many is the same to the bit.
+#[test]
+fn chunks_change_no_bit() {
+    let result = |chunk: [u32; 2], panels: u32, shared: bool| {
+        let mut bed = Bed::new();
+        let x = bed.random([1, 19, 22, 26], LayoutKind::Blocked, Halo::NONE, false);
+        let w = bed.random([1, 40, 19, 9], LayoutKind::Planar, Halo::NONE, false);
+        let tile = WinogradTile::Four;
+        let pack = PackWinograd { w, tile, out_channels: 40, in_channels: 19, vectors: 2 };
+        let floats = pack.panels().bytes() / 4 * u64::from(tile.positions());
+        let u = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
+        bed.run(u, |_, _| true, |low| pack::lower(&pack, u, low));
+        let tiles = Tiles { x, tile, origin: [0, 0], out: [19, 21], chunk };
+        let transformed = shared.then(|| transform(&mut bed, &tiles));
+        let task = Winograd {
+            tiles,
+            transformed,
+            w: u,
+            bias: None,
+            panels,
+            vectors: 2,
+            epilogue: Epilogue::default(),
+        };
+        let out = bed.buffer([1, 40, 19, 21], LayoutKind::Blocked, Halo::NONE);
+        bed.run(out, |_, _| true, |low| lower(&task, out, low));
+        bed.elements(out).into_iter().map(|at| bed.get(out, at).to_bits()).collect::<Vec<u32>>()
+    };
+    let whole = result([9, 9], 9, false);
+    for shared in [false, true] {
+        assert!(whole == result([1, 1], 1, shared));
+        assert!(whole == result([2, 3], 2, shared));
+    }
+}

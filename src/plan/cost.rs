@@ -1,0 +1,109 @@
+//! What a convolution costs by each algorithm, in cycles of one core, estimated from sizes and the target.
+//!
+//! Cycles are those of multiply-adds at the rate of the target's units, of the transforms, and of bytes that
+//! come from beyond the first-level cache. Only quotients of costs matter.
+
+use super::task::{Tiles, WinogradTile};
+use super::tiles::{most_pixels, tile_vectors};
+use crate::kernels::ir::{LANES, VECTOR_BYTES};
+use crate::target::{Isa, Target};
+
+/// Of the multiply-add units' rate, what a contraction reaches while its data is in the first-level cache.
+const REACHED: f64 = 0.9;
+/// Bytes a cycle from the second-level cache, beside the arithmetic.
+const L2_RATE: f64 = 64.0;
+/// Bytes a cycle from beyond the second-level cache.
+const FAR_RATE: f64 = 12.0;
+/// Bytes a cycle from memory.
+const MEMORY_RATE: f64 = 3.0;
+/// How much larger than the second-level cache weights may be to be found in a cache when they are needed again.
+const LAST_LEVEL: u64 = 16;
+/// Cycles of a call.
+const CALL: f64 = 40.0;
+
+/// Sizes of a 3×3 convolution at stride 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Layer {
+    pub(super) in_channels: u64,
+    pub(super) out_channels: u64,
+    /// Rows and columns of the output.
+    pub(super) out: [u64; 2],
+}
+
+impl Layer {
+    fn blocks(&self) -> [u64; 2] {
+        [self.in_channels, self.out_channels].map(|c| c.div_ceil(LANES as u64))
+    }
+
+    /// Bytes of weights of so many taps or positions.
+    fn weight_bytes(&self, taps: u64) -> u64 {
+        taps * self.in_channels * self.blocks()[1] * VECTOR_BYTES as u64
+    }
+}
+
+/// Multiply-adds of 8 lanes a cycle.
+fn rate(target: &Target) -> f64 {
+    match target.isa {
+        Isa::X64 { avx2_fma: true } => 2.0,
+        Isa::X64 { avx2_fma: false } => 0.5,
+        Isa::Aarch64 => 1.0,
+    }
+}
+
+/// Cycles until bytes that are used once in a while are there.
+fn fetch(bytes: u64, target: &Target) -> f64 {
+    let l2 = u64::from(target.l2_bytes);
+    let rate = match bytes {
+        n if n <= l2 / 2 => L2_RATE,
+        n if n <= LAST_LEVEL * l2 => FAR_RATE,
+        _ => MEMORY_RATE,
+    };
+    bytes as f64 / rate
+}
+
+/// By taps.
+pub(super) fn direct(layer: &Layer, target: &Target) -> f64 {
+    let [_, blocks] = layer.blocks();
+    let [h, w] = layer.out;
+    let multiply_adds = (9 * h * w * layer.in_channels * blocks) as f64;
+    let vectors = tile_vectors(blocks, false);
+    let weights = layer.weight_bytes(9);
+    // Where a panel exceeds the first-level cache, every tile of pixels fetches it again.
+    let panel = 9 * layer.in_channels * u64::from(vectors) * VECTOR_BYTES as u64;
+    let passes = if panel > u64::from(target.l1_bytes) / 2 {
+        h * w.div_ceil(u64::from(most_pixels(vectors)))
+    } else {
+        1
+    };
+    multiply_adds / rate(target) / REACHED + (weights * passes) as f64 / L2_RATE + fetch(weights, target)
+}
+
+/// Vector operations of a tile's two transforms, of one block of channels each.
+fn transforms(tile: WinogradTile) -> [f64; 2] {
+    match tile {
+        WinogradTile::Two => [80.0, 70.0],
+        WinogradTile::Four => [240.0, 220.0],
+    }
+}
+
+/// By Winograd's filtering, its inputs transformed by each unit or (`shared`) beforehand.
+pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Target) -> f64 {
+    let [ins, outs] = layer.blocks();
+    let count: u64 = tiles.count().iter().product();
+    let chunks: u64 = tiles.chunks().iter().product();
+    let positions = u64::from(tiles.tile.positions());
+    let multiply_adds = (positions * count * layer.in_channels * outs) as f64;
+    let [scatter, gather] = transforms(tiles.tile);
+    let transforms = count as f64 * (ins as f64 * scatter + outs as f64 * gather);
+    let vectors = u64::from(tile_vectors(outs, false));
+    let calls = (chunks * positions * outs.div_ceil(vectors)) as f64;
+    let weights = layer.weight_bytes(positions);
+    // Each chunk takes all weights, or each panel's weights stay for all chunks.
+    let passes = if shared { 1 } else { chunks };
+    let inputs = tiles.chunk_bytes(ins) * chunks;
+    multiply_adds / rate(target) / REACHED
+        + transforms / rate(target)
+        + calls * CALL
+        + fetch(weights, target) * passes as f64
+        + if shared { 2.0 * fetch(inputs, target) } else { inputs as f64 / L2_RATE }
+}

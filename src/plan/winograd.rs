@@ -1,0 +1,274 @@
+//! Which convolutions Winograd's filtering computes, and in which chunks.
+
+use super::algorithm::{Algorithm, algorithm};
+use super::build::{Builder, PlanError};
+use super::conv::Weights;
+use super::cost::{self, Layer};
+use super::fuse::Group;
+use super::task::{PackWinograd, TaskKind, Tiles, Winograd, WinogradTile};
+use super::tiles::tile_vectors;
+use super::{BufferId, Fill, Layout, LayoutKind, Phase, PlanOptions, Task};
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernels::ir::{LANES, VECTOR_BYTES};
+use crate::target::{Math, Target};
+
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+/// Chunks from which on each unit takes one through all stages: fewer would leave cores without work.
+const UNITS: u64 = 6;
+/// Tiles of a chunk whose inputs are transformed beforehand, at most.
+const SHARED_TILES: u64 = 64;
+/// Tiles of a chunk at least: with fewer, weights are fetched for too few products.
+const FEWEST_TILES: u64 = 12;
+/// Bytes of transformed weights at most.
+const MOST_WEIGHTS: u64 = 1 << 28;
+
+impl Tiles {
+    /// Tiles of the output, rows and columns.
+    pub fn count(&self) -> [u64; 2] {
+        self.out.map(|n| n.div_ceil(u64::from(self.tile.outputs())))
+    }
+
+    /// Chunks, along rows and columns.
+    pub fn chunks(&self) -> [u64; 2] {
+        let [rows, columns] = self.count();
+        [rows.div_ceil(u64::from(self.chunk[0])), columns.div_ceil(u64::from(self.chunk[1]))]
+    }
+
+    /// Tiles of a whole chunk.
+    pub fn chunk_tiles(&self) -> u64 {
+        u64::from(self.chunk[0]) * u64::from(self.chunk[1])
+    }
+
+    /// Bytes from one position of a chunk's tiles to the next, of so many blocks of channels: an odd number
+    /// of cache lines, so that the positions of one tile fall into different sets of a cache.
+    pub fn pitch(&self, blocks: u64) -> u64 {
+        ((blocks * self.chunk_tiles() * VECTOR_BYTES as u64).div_ceil(LINE) | 1) * LINE
+    }
+
+    /// Bytes of a chunk's transformed inputs, or of its products.
+    pub fn chunk_bytes(&self, blocks: u64) -> u64 {
+        u64::from(self.tile.positions()) * self.pitch(blocks)
+    }
+}
+
+/// Winograd's filtering of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Choice {
+    tile: WinogradTile,
+    chunk: [u32; 2],
+    /// Whether inputs are transformed beforehand.
+    shared: bool,
+    panels: u32,
+}
+
+impl Choice {
+    /// Rows and columns of whole tiles.
+    pub(super) fn covered(&self, out: [u64; 2]) -> [u64; 2] {
+        out.map(|n| n.next_multiple_of(u64::from(self.tile.outputs())))
+    }
+}
+
+/// What became of the question.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Considered {
+    /// Nothing where taps are cheaper.
+    pub(super) choice: Option<Choice>,
+    /// The costs, in words.
+    pub(super) reason: String,
+}
+
+/// For each node for which Winograd's filtering is possible, whether it is chosen, and why.
+pub(super) fn consider(
+    graph: &Graph,
+    kinds: &[LayoutKind],
+    phases: &[Phase],
+    options: &PlanOptions,
+) -> Vec<Option<Considered>> {
+    let of = |node: &Node| {
+        let possible = options.math == Math::Default
+            && matches!(algorithm(graph, node, kinds), Some((Algorithm::Contract(LayoutKind::Blocked), _)))
+            && node.args.get(1).is_some_and(|w| phases[w.index()] == Phase::Prepare);
+        let layer = layer(graph, node).filter(|_| possible)?;
+        Some(compare(&layer, fill(node), &options.target))
+    };
+    graph.nodes.iter().map(of).collect()
+}
+
+/// The sizes of a convolution that has the right taps.
+fn layer(graph: &Graph, node: &Node) -> Option<Layer> {
+    let Op::Conv(conv) = &node.op else { return None };
+    let window = &conv.window;
+    let plain = window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1];
+    let [in_channels, ..] = graph.ty(*node.args.first()?).chw().filter(|_| plain && conv.groups == 1)?;
+    let [out_channels, h, w] = node.ty.chw()?;
+    Some(Layer { in_channels, out_channels, out: [h, w] })
+}
+
+fn fill(node: &Node) -> Fill {
+    match &node.op {
+        Op::Conv(conv) => conv.border.fill(),
+        _ => Fill::Zero,
+    }
+}
+
+/// Whether a halo may be larger than taps need it.
+fn may_grow(fill: Fill) -> bool {
+    matches!(fill, Fill::Zero | Fill::Replicate)
+}
+
+fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
+    let direct = cost::direct(layer, target);
+    let mut best: Option<(f64, Choice, Tiles)> = None;
+    for tile in [WinogradTile::Four, WinogradTile::Two] {
+        let m = u64::from(tile.outputs());
+        if !may_grow(fill) && !layer.out.iter().all(|n| n.is_multiple_of(m)) {
+            continue;
+        }
+        let Some((choice, tiles)) = chunks(layer, tile, target) else { continue };
+        let cycles = cost::winograd(layer, &tiles, choice.shared, target);
+        if best.as_ref().is_none_or(|(least, ..)| cycles < *least) {
+            best = Some((cycles, choice, tiles));
+        }
+    }
+    let millions = |cycles: f64| format!("{:.3}", cycles / 1e6);
+    let Layer { in_channels: c, out_channels: o, .. } = layer;
+    let Some((cycles, choice, tiles)) = best else {
+        return Considered { choice: None, reason: format!("{c} to {o} channels in blocks") };
+    };
+    let (m, [rows, columns]) = (tiles.tile.outputs(), tiles.count());
+    let bytes = weight_bytes(layer, tiles.tile) as f64 / 1e6;
+    let (of, choice) = if cycles < direct { ("of", Some(choice)) } else { ("against", None) };
+    let reason = format!(
+        "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {rows}×{columns} tiles, transformed weights {bytes:.1} MB",
+        millions(cycles),
+        millions(direct),
+    );
+    Considered { choice, reason }
+}
+
+fn weight_bytes(layer: &Layer, tile: WinogradTile) -> u64 {
+    let [c, o] = [layer.in_channels, layer.out_channels].map(|n| n.next_multiple_of(LANES as u64));
+    4 * u64::from(tile.positions()) * c * o
+}
+
+/// How a layer is cut. Each unit takes a chunk through all stages, as large as half of the second-level cache
+/// holds its inputs; where that gives too few units, inputs are transformed beforehand and units are panels.
+fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice, Tiles)> {
+    if weight_bytes(layer, tile) > MOST_WEIGHTS {
+        return None;
+    }
+    let [c, o] = [layer.in_channels, layer.out_channels].map(|n| n.div_ceil(LANES as u64));
+    let x = BufferId(0);
+    let mut tiles = Tiles { x, tile, origin: [0, 0], out: layer.out, chunk: [1, 1] };
+    let [rows, columns] = tiles.count();
+    let held = |blocks: u64| u64::from(tile.positions()) * blocks * VECTOR_BYTES as u64;
+    let l2 = u64::from(target.l2_bytes);
+    let fits = l2 / 2 / held(c);
+    let most = fits.min(rows * columns / UNITS);
+    let shared = most < FEWEST_TILES;
+    let most = if shared { SHARED_TILES } else { most };
+    // As even as can be.
+    let even = |n: u64, most: u64| n.div_ceil(n.div_ceil(most.max(1)));
+    let width = even(columns, most);
+    let height = even(rows, most / width);
+    tiles.chunk = [u32::try_from(height).ok()?, u32::try_from(width).ok()?];
+    let vectors = u64::from(tile_vectors(o, false));
+    let all = o.div_ceil(vectors);
+    let panels = if shared {
+        1
+    } else {
+        let room = (l2 * 3 / 4).saturating_sub(tiles.chunk_bytes(c));
+        (room / (held(vectors) * tiles.chunk_tiles())).clamp(1, all)
+    };
+    Some((Choice { tile, chunk: tiles.chunk, shared, panels: panels as u32 }, tiles))
+}
+
+impl Builder<'_> {
+    /// How Winograd's filtering computes a node, where it does.
+    pub(super) fn winograd_of(&self, value: Value) -> Option<Choice> {
+        self.winograd.get(value.index()).and_then(|w| w.as_ref()).and_then(|w| w.choice)
+    }
+
+    /// Why taps or Winograd's filtering compute a node, where that was a question.
+    pub(super) fn winograd_reason(&self, value: Value) -> Option<String> {
+        self.winograd.get(value.index()).and_then(|w| w.as_ref()).map(|w| w.reason.clone())
+    }
+
+    /// Tasks of a convolution by Winograd's filtering.
+    pub(super) fn winograd(
+        &mut self,
+        root: Value,
+        group: &Group,
+        weights: &Weights,
+        choice: Choice,
+        reason: String,
+    ) -> Result<(), PlanError> {
+        let node = self.graph.node(root);
+        let Op::Conv(conv) = &node.op else { return Err(PlanError::Bug("not a convolution")) };
+        let Some([_, h, w]) = node.ty.chw() else { return Err(PlanError::Bug("not a picture")) };
+        let before = |axis: usize| {
+            i32::try_from(conv.window.pad.before(axis)).map_err(|_| PlanError::TooFar).map(|n| -n)
+        };
+        let tiles = Tiles {
+            x: self.framed_for(node, LayoutKind::Blocked, Some(&choice))?,
+            tile: choice.tile,
+            origin: [before(0)?, before(1)?],
+            out: [h, w],
+            chunk: choice.chunk,
+        };
+        let vectors = tile_vectors(weights.out_channels.div_ceil(LANES as u64), false);
+        let bias = match weights.bias {
+            Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Blocked)?),
+            None => None,
+        };
+        let transformed = if choice.shared {
+            Some(self.transformed(&tiles, weights.in_channels, root, &node.name))
+        } else {
+            None
+        };
+        let task = Winograd {
+            tiles,
+            transformed,
+            w: self.pack_winograd(weights, choice.tile, vectors, &node.name)?,
+            bias,
+            panels: choice.panels,
+            vectors,
+            epilogue: self.epilogue(group, root, LayoutKind::Blocked)?,
+        };
+        self.make_all(group, LayoutKind::Blocked, vec![TaskKind::Winograd(task)], reason)
+    }
+
+    /// A layer's inputs, transformed.
+    fn transformed(&mut self, tiles: &Tiles, channels: u64, root: Value, name: &str) -> BufferId {
+        let phase = self.values.phase(root);
+        let chunks: u64 = tiles.chunks().iter().product();
+        let floats = chunks * tiles.chunk_bytes(channels.div_ceil(LANES as u64)) / 4;
+        let lead = self.values.view(tiles.x).dims[0];
+        let out = self.values.fresh(phase, None, [lead, 1, 1, floats], Layout::DENSE);
+        let reason = "too few tiles for a chunk a unit".to_owned();
+        let kind = TaskKind::WinogradTiles(tiles.clone());
+        self.values.push(phase, Task { name: name.to_owned(), kind, out, reason });
+        out
+    }
+
+    /// Weights transformed, once.
+    fn pack_winograd(
+        &mut self,
+        weights: &Weights,
+        tile: WinogradTile,
+        vectors: u32,
+        name: &str,
+    ) -> Result<BufferId, PlanError> {
+        let (out_channels, in_channels) = (weights.out_channels, weights.in_channels);
+        let pack =
+            PackWinograd { w: self.values.dense(weights.w)?, tile, out_channels, in_channels, vectors };
+        let floats = pack.panels().bytes() / 4 * u64::from(tile.positions());
+        let phase = self.values.phase(weights.w);
+        let out = self.values.fresh(phase, None, [1, 1, 1, floats], Layout::DENSE);
+        let reason = format!("panels of {} output channels, transformed", vectors * LANES as u32);
+        self.values
+            .push(phase, Task { name: name.to_owned(), kind: TaskKind::PackWinograd(pack), out, reason });
+        Ok(out)
+    }
+}
