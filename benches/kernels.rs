@@ -44,6 +44,7 @@ fn peak_program(backend: Backend) -> Loaded {
         name: "peak".into(),
         args: vec![Arg::Ptr(x), Arg::Int],
         vregs: CHAINS + 1,
+        wides: 0,
         ptrs: 1,
         body,
         spills: Spills::Refused,

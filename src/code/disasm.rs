@@ -25,7 +25,7 @@ pub fn disassemble_all(code: &Code) -> String {
             text.push('\n');
         }
         text += &match code.target.isa {
-            Isa::X64 { .. } => decode(function, |target| {
+            Isa::X64(_) => decode(function, |target| {
                 let called = code.functions.get(target as usize);
                 called.map_or_else(|| format!("f{target}"), |called| called.symbol.clone())
             }),

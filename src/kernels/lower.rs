@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
 use crate::plan::{Buffer, BufferId, Plan, View};
+use crate::target::Target;
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
 /// Never the user's mistake.
@@ -34,6 +35,11 @@ pub(crate) struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         Lowering { plan, kernels: Vec::new(), index: HashMap::new(), consts: plan.consts.clone() }
+    }
+
+    /// What is lowered for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.plan.target
     }
 
     /// A buffer, for its halo.

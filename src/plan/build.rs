@@ -40,7 +40,7 @@ pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, PlanError> {
     let phases = phases(graph);
     let halos = own_halos(graph, &kinds)?;
     let groups = groups(graph, &kinds, &phases);
-    let mut builder = Builder { graph, kinds, values: Values::new(graph, phases, halos) };
+    let mut builder = Builder { graph, target, kinds, values: Values::new(graph, phases, halos) };
     for (value, node) in graph.values() {
         if let Some(group) = &groups[value.index()] {
             builder.group(group)?;
@@ -96,6 +96,7 @@ fn own_halos(graph: &Graph, kinds: &[LayoutKind]) -> Result<Vec<Halo>, PlanError
 /// The state of planning.
 pub(super) struct Builder<'g> {
     pub(super) graph: &'g Graph,
+    pub(super) target: &'g Target,
     pub(super) kinds: Vec<LayoutKind>,
     pub(super) values: Values<'g>,
 }

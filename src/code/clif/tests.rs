@@ -78,7 +78,7 @@ proptest! {
     #[test]
     fn every_target_compiles_random_kernels(script in scripts(80)) {
         let lowered = program(&script);
-        for target in [Target::X64_AVX2, Target::X64, Target::AARCH64] {
+        for target in [Target::X64_AVX512, Target::X64_AVX2, Target::X64, Target::AARCH64] {
             match assemble(&lowered, &target, Backend::Cranelift) {
                 Ok(code) => prop_assert!(code.functions()[0].relocs.is_empty()),
                 Err(CodeError::Unsupported(_)) => prop_assert_eq!(target, Target::AARCH64),

@@ -101,6 +101,7 @@ proptest! {
             name: "random".to_owned(),
             args: vec![Arg::Ptr(Ptr(0))],
             vregs: 1,
+            wides: 0,
             ptrs: 3,
             body: [1, 2]
                 .map(|i| Stmt::Advance { dst: Ptr(i), base: Ptr(0), by: Offset::Bytes(40 * i as i32) })
