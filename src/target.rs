@@ -29,35 +29,41 @@ pub enum Math {
 /// An instruction set with what of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
-    /// x86-64 with SSE4.1, which every such CPU since 2008 has (roundings would be library calls
-    /// without); with AVX2 and FMA where the flag says so.
-    X64 {
-        /// Whether AVX2 and FMA may be used.
-        avx2_fma: bool,
-    },
+    /// x86-64, up to a level.
+    X64(X64Level),
     /// AArch64 with NEON.
     Aarch64,
+}
+
+/// How much of x86-64 is used; each level has all of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum X64Level {
+    /// SSE4.1, which every such CPU since 2008 has; roundings would be library calls without.
+    Sse41,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, VL, DQ and BW.
+    Avx512,
 }
 
 impl Target {
     /// The pinned target of snapshots: x86-64 with AVX2 and FMA, 32 KiB L1, 512 KiB L2.
     pub const X64_AVX2: Target =
-        Target { isa: Isa::X64 { avx2_fma: true }, l1_bytes: 32 << 10, l2_bytes: 512 << 10 };
+        Target { isa: Isa::X64(X64Level::Avx2), l1_bytes: 32 << 10, l2_bytes: 512 << 10 };
     /// x86-64 without AVX, caches as above.
-    pub const X64: Target = Target { isa: Isa::X64 { avx2_fma: false }, ..Target::X64_AVX2 };
+    pub const X64: Target = Target { isa: Isa::X64(X64Level::Sse41), ..Target::X64_AVX2 };
+    /// x86-64 with AVX-512, caches as above.
+    pub const X64_AVX512: Target = Target { isa: Isa::X64(X64Level::Avx512), ..Target::X64_AVX2 };
     /// AArch64, 64 KiB L1, 512 KiB L2.
     pub const AARCH64: Target = Target { isa: Isa::Aarch64, l1_bytes: 64 << 10, l2_bytes: 512 << 10 };
 
     /// What this machine is. Where its caches cannot be found out, those of the pinned targets stand;
     /// where the machine is none of the instruction sets, code is made for x86-64 and cannot be loaded.
     pub fn host() -> Target {
-        let pinned = if cfg!(target_arch = "aarch64") {
-            Target::AARCH64
-        } else if Supported::check(Target::X64_AVX2.isa).is_some() {
-            Target::X64_AVX2
-        } else {
-            Target::X64
-        };
+        let best = [Target::X64_AVX512, Target::X64_AVX2, Target::AARCH64];
+        let pinned = best.into_iter().find(|target| Supported::check(target.isa).is_some());
+        let pinned =
+            pinned.unwrap_or(if cfg!(target_arch = "aarch64") { Target::AARCH64 } else { Target::X64 });
         let [l1_bytes, l2_bytes] = cache_bytes();
         Target {
             l1_bytes: l1_bytes.unwrap_or(pinned.l1_bytes),
@@ -69,17 +75,28 @@ impl Target {
     /// Whether it has fused multiply-add.
     pub const fn has_fma(&self) -> bool {
         match self.isa {
-            Isa::X64 { avx2_fma } => avx2_fma,
+            Isa::X64(level) => !matches!(level, X64Level::Sse41),
             Isa::Aarch64 => true,
         }
+    }
+
+    /// Whether it has registers of 16 lanes, and 32 of them.
+    pub const fn has_wide(&self) -> bool {
+        matches!(self.isa, Isa::X64(X64Level::Avx512))
+    }
+
+    /// The same machine without registers of 16 lanes.
+    pub const fn without_wide(self) -> Target {
+        if self.has_wide() { Target { isa: Target::X64_AVX2.isa, ..self } } else { self }
     }
 }
 
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Isa::X64 { avx2_fma: true } => "x86_64-avx2",
-            Isa::X64 { avx2_fma: false } => "x86_64",
+            Isa::X64(X64Level::Avx512) => "x86_64-avx512",
+            Isa::X64(X64Level::Avx2) => "x86_64-avx2",
+            Isa::X64(X64Level::Sse41) => "x86_64",
             Isa::Aarch64 => "aarch64",
         })
     }
@@ -93,7 +110,7 @@ impl fmt::Display for Target {
 
 /// A target that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown target `{0}`; there are x86_64-avx2, x86_64, aarch64 and host")]
+#[error("unknown target `{0}`; there are x86_64-avx512, x86_64-avx2, x86_64, aarch64 and host")]
 pub struct UnknownTarget(pub String);
 
 impl FromStr for Target {
@@ -103,6 +120,7 @@ impl FromStr for Target {
     fn from_str(name: &str) -> Result<Target, UnknownTarget> {
         match name {
             "host" => Ok(Target::host()),
+            "x86_64-avx512" => Ok(Target::X64_AVX512),
             "x86_64-avx2" => Ok(Target::X64_AVX2),
             "x86_64" => Ok(Target::X64),
             "aarch64" => Ok(Target::AARCH64),
@@ -121,7 +139,7 @@ impl Supported {
     /// Asks the machine.
     pub fn check(isa: Isa) -> Option<Supported> {
         let supported = match isa {
-            Isa::X64 { avx2_fma } => x64_has(avx2_fma),
+            Isa::X64(level) => x64_has(level),
             Isa::Aarch64 => cfg!(all(target_arch = "aarch64", target_endian = "little")),
         };
         supported.then_some(Supported { isa })
@@ -134,14 +152,19 @@ impl Supported {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn x64_has(avx2_fma: bool) -> bool {
-    let baseline = std::is_x86_feature_detected!("sse4.1") && std::is_x86_feature_detected!("ssse3");
-    let wide = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
-    baseline && (wide || !avx2_fma)
+fn x64_has(level: X64Level) -> bool {
+    // The macro also asks whether the system keeps the registers.
+    let sse41 = std::is_x86_feature_detected!("sse4.1") && std::is_x86_feature_detected!("ssse3");
+    let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+    let avx512 = std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512dq")
+        && std::is_x86_feature_detected!("avx512bw");
+    sse41 && (level < X64Level::Avx2 || avx2) && (level < X64Level::Avx512 || avx512)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn x64_has(_avx2_fma: bool) -> bool {
+fn x64_has(_level: X64Level) -> bool {
     false
 }
 
@@ -182,7 +205,7 @@ mod tests {
 
     #[test]
     fn names_and_targets_correspond() {
-        for target in [Target::X64_AVX2, Target::X64, Target::AARCH64] {
+        for target in [Target::X64_AVX512, Target::X64_AVX2, Target::X64, Target::AARCH64] {
             assert_eq!(target.to_string().parse(), Ok(target));
         }
         assert!("sparc".parse::<Target>().is_err());

@@ -44,6 +44,7 @@ fn program() -> Lowered {
         name: "add".to_owned(),
         args: vec![Arg::Ptr(Ptr(0)), Arg::Ptr(Ptr(1)), Arg::Ptr(Ptr(2))],
         vregs: 2,
+        wides: 0,
         ptrs: 3,
         body: vec![
             Stmt::Inst(Inst::Load { dst: a, addr: at(0) }),

@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "STAGE")]
     stage: Stage,
 
-    /// What code is made for: host, or the pinned x86_64-avx2, x86_64, aarch64
+    /// What code is made for: host, or the pinned x86_64-avx512, x86_64-avx2, x86_64, aarch64
     #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
     target: Target,
 

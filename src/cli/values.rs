@@ -80,7 +80,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 /// Which emitter makes the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum BackendName {
-    /// 256-bit AVX2 and FMA (the default where the processor has them)
+    /// AVX2 and FMA, also AVX-512 (the default where the processor has them)
     X64,
     /// 128-bit vectors by Cranelift, on any host
     Cranelift,

@@ -5,7 +5,7 @@ use super::{Backend, BufferSizes, Code, CodeError, Function, Target, isa, x64};
 use crate::kernels::ir::Kernel;
 use crate::kernels::step::Lowered;
 use crate::kernels::verify::verify;
-use crate::target::Isa;
+use crate::target::{Isa, X64Level};
 
 /// Makes machine code of kernels. The same program, target and emitter give the same bytes.
 ///
@@ -44,8 +44,12 @@ fn kernels(lowered: &Lowered, target: &Target, backend: Backend) -> Result<Vec<F
             let mut compiler = Compiler::new();
             kernels().map(|(symbol, kernel)| compiler.kernel(&symbol, kernel, &*isa, target)).collect()
         }
-        Backend::X64 if target.isa == (Isa::X64 { avx2_fma: true }) => kernels()
+        Backend::X64 if matches!(target.isa, Isa::X64(X64Level::Avx2 | X64Level::Avx512)) => kernels()
             .map(|(symbol, kernel)| {
+                if kernel.wides > 0 && !target.has_wide() {
+                    let what = format!("it has registers of 16 lanes, {target} has none");
+                    return Err(CodeError::bug(&symbol, what));
+                }
                 x64::emit(kernel, symbol.clone(), x64::Abi::host())
                     .map_err(|error| CodeError::bug(&symbol, error.to_string()))
             })

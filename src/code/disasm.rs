@@ -25,7 +25,7 @@ pub fn disassemble_all(code: &Code) -> String {
             text.push('\n');
         }
         text += &match code.target.isa {
-            Isa::X64 { .. } => decode(function),
+            Isa::X64(_) => decode(function),
             Isa::Aarch64 => {
                 let mut text = format!("{}:\n", function.symbol);
                 write_data(&mut text, "", &function.bytes);

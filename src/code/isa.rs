@@ -5,7 +5,7 @@ use cranelift_codegen::settings::{self, Configurable, SetError};
 use target_lexicon::{Aarch64Architecture, Architecture, BinaryFormat, Environment, Triple, Vendor};
 
 use super::{CodeError, Target};
-use crate::target::Isa;
+use crate::target::{Isa, X64Level};
 
 /// Cranelift's description of a target, its features set as [`Target`] says whatever the host has.
 pub(crate) fn target_isa(target: &Target) -> Result<OwnedTargetIsa, CodeError> {
@@ -14,11 +14,13 @@ pub(crate) fn target_isa(target: &Target) -> Result<OwnedTargetIsa, CodeError> {
     };
     let flags = flags().map_err(|error| unsupported(&error))?;
     let mut builder = isa::lookup(triple(target)).map_err(|error| unsupported(&error))?;
-    if let Isa::X64 { avx2_fma } = target.isa {
-        let features: &[&str] = if avx2_fma {
-            &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma"]
-        } else {
-            &["has_sse3", "has_ssse3", "has_sse41"]
+    if let Isa::X64(level) = target.isa {
+        let features: &[&str] = match level {
+            X64Level::Sse41 => &["has_sse3", "has_ssse3", "has_sse41"],
+            // Cranelift has vectors of 128 bits only.
+            X64Level::Avx2 | X64Level::Avx512 => {
+                &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma"]
+            }
         };
         for feature in features {
             builder.enable(feature).map_err(|error| unsupported(&error))?;
@@ -45,7 +47,7 @@ fn triple(target: &Target) -> Triple {
     let host = Triple::host();
     Triple {
         architecture: match target.isa {
-            Isa::X64 { .. } => Architecture::X86_64,
+            Isa::X64(_) => Architecture::X86_64,
             Isa::Aarch64 => Architecture::Aarch64(Aarch64Architecture::Aarch64),
         },
         vendor: Vendor::Unknown,

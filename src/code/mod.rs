@@ -21,7 +21,7 @@ pub use crate::target::Target;
 /// Which emitter makes the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// `iced-x86`: AVX2 + FMA, 256 bits.
+    /// `iced-x86`: AVX2 + FMA, 256 bits, and AVX-512 where the target has it.
     X64,
     /// Cranelift: f32x4 on any host.
     Cranelift,

@@ -2,7 +2,7 @@
 
 use super::ir::{
     Addr, Arg, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, Stmt, VecBinary, VecUnary,
-    Vreg,
+    Vreg, Wide, WideInst,
 };
 
 /// Builds one [`Kernel`]. Statements go to the innermost open loop.
@@ -10,6 +10,7 @@ pub(crate) struct KernelBuilder {
     name: String,
     args: Vec<Arg>,
     vregs: u32,
+    wides: u32,
     ptrs: u32,
     /// The body, and the bodies of the loops that are open.
     bodies: Vec<Vec<Stmt>>,
@@ -42,7 +43,14 @@ impl From<f32> for Operand {
 
 impl KernelBuilder {
     pub(crate) fn new(name: impl Into<String>) -> Self {
-        KernelBuilder { name: name.into(), args: Vec::new(), vregs: 0, ptrs: 0, bodies: vec![Vec::new()] }
+        KernelBuilder {
+            name: name.into(),
+            args: Vec::new(),
+            vregs: 0,
+            wides: 0,
+            ptrs: 0,
+            bodies: vec![Vec::new()],
+        }
     }
 
     /// The kernel, once every loop is closed.
@@ -52,6 +60,7 @@ impl KernelBuilder {
             name: self.name,
             args: self.args,
             vregs: self.vregs,
+            wides: self.wides,
             ptrs: self.ptrs,
             body: self.bodies.pop().unwrap_or_default(),
             spills,
@@ -83,6 +92,12 @@ impl KernelBuilder {
         Vreg(self.vregs - 1)
     }
 
+    /// A new wide register, unassigned.
+    pub(crate) fn wide(&mut self) -> Wide {
+        self.wides += 1;
+        Wide(self.wides - 1)
+    }
+
     fn push(&mut self, stmt: Stmt) {
         if let Some(body) = self.bodies.last_mut() {
             body.push(stmt);
@@ -91,6 +106,17 @@ impl KernelBuilder {
 
     pub(crate) fn inst(&mut self, inst: Inst) {
         self.push(Stmt::Inst(inst));
+    }
+
+    pub(crate) fn wide_inst(&mut self, inst: WideInst) {
+        self.inst(Inst::Wide(inst));
+    }
+
+    /// A new register with lanes 0 to 7 of a wide one, or 8 to 15.
+    pub(crate) fn half(&mut self, src: Wide, high: bool) -> Vreg {
+        let dst = self.vreg();
+        self.wide_inst(WideInst::Half { dst, src, high });
+        dst
     }
 
     /// A loop around what `body` appends.

@@ -8,12 +8,13 @@ mod memory;
 mod step;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 pub use memory::{Memory, Place};
 pub use step::{run, run_prepare, run_step, run_units};
 
 use super::ir::{
-    Addr, Arg, Count, Inst, Int, Kernel, LANES, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Stmt, Vreg,
+    Addr, Arg, Count, Inst, Int, Kernel, LANES, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Stmt, Vreg, Wide,
 };
 use lanes::Lanes;
 
@@ -52,6 +53,7 @@ enum Fault {
     Args,
     NoKernel(u32),
     Vreg(Vreg),
+    Wide(Wide),
     Ptr(Ptr),
     Int(Int),
     Lanes(u8),
@@ -70,6 +72,7 @@ impl Fault {
             Fault::Args => "the arguments are not those that it declares".to_owned(),
             Fault::NoKernel(id) => format!("there is no kernel number {id}"),
             Fault::Vreg(reg) => format!("v{} is read before it is assigned", reg.0),
+            Fault::Wide(reg) => format!("w{} is read before it is assigned", reg.0),
             Fault::Ptr(ptr) => format!("p{} is read before it is assigned", ptr.0),
             Fault::Int(int) => format!("argument {} is not an integer", int.0),
             Fault::Lanes(lanes) => format!("a partial access to {lanes} lanes"),
@@ -108,18 +111,22 @@ pub fn run_kernel(
 struct Machine {
     rounding: FmaRounding,
     vregs: Vec<Option<Lanes>>,
+    /// Lanes 0 to 7, and 8 to 15.
+    wides: Vec<Option<[Lanes; 2]>>,
     ptrs: Vec<Option<Place>>,
     ints: Vec<Option<i64>>,
 }
 
 impl Machine {
     fn new(rounding: FmaRounding) -> Machine {
-        Machine { rounding, vregs: Vec::new(), ptrs: Vec::new(), ints: Vec::new() }
+        Machine { rounding, vregs: Vec::new(), wides: Vec::new(), ptrs: Vec::new(), ints: Vec::new() }
     }
 
     fn run(&mut self, kernel: &Kernel, args: &[ArgValue], memory: &mut Memory) -> Result<(), Fault> {
         self.vregs.clear();
         self.vregs.resize(kernel.vregs as usize, None);
+        self.wides.clear();
+        self.wides.resize(kernel.wides as usize, None);
         self.ptrs.clear();
         self.ptrs.resize(kernel.ptrs as usize, None);
         self.ints.clear();
@@ -222,6 +229,7 @@ impl Machine {
                 (dst, value)
             }
             Inst::Transpose { regs } => return self.transpose(&regs),
+            Inst::Wide(inst) => return self.wide_inst(inst, memory),
         };
         self.set_reg(dst, value)
     }

@@ -1,7 +1,8 @@
 //! The vector IR: what a kernel computes, for one machine-independent vector width. One page.
 //!
-//! A kernel is structured code over three kinds of variable:
+//! A kernel is structured code over four kinds of variable:
 //! - [`Vreg`]: a mutable register of [`LANES`] 32-bit lanes, f32 unless an operation says otherwise;
+//! - [`Wide`]: one of twice the lanes, for the sums of contractions where the target has such registers;
 //! - [`Ptr`]: a mutable byte pointer, derived from a pointer argument;
 //! - [`Int`]: an immutable 64-bit argument (a byte stride or a count).
 //!
@@ -16,6 +17,10 @@
 //! Semantics: every operation is IEEE 754 binary32 with round-to-nearest-even; [`Inst::Fma`] rounds
 //! once where the target has it. Memory is only 4-byte aligned. An emitter keeps the order of
 //! floating-point operations as written.
+
+mod wide;
+
+pub use wide::{WIDE_LANES, Wide, WideInst, WideOperand};
 
 /// Lanes of a vector register, on every target; also the channels of a block.
 pub const LANES: usize = 8;
@@ -48,6 +53,9 @@ pub struct Kernel {
     pub args: Vec<Arg>,
     /// How many vector registers there are: `Vreg(0) .. Vreg(vregs)`.
     pub vregs: u32,
+    /// How many wide registers there are: `Wide(0) .. Wide(wides)`. They never go to memory, and a target that
+    /// has none of 16 lanes may have no code for them.
+    pub wides: u32,
     /// How many pointers there are: `Ptr(0) .. Ptr(ptrs)`.
     pub ptrs: u32,
     /// The code.
@@ -280,6 +288,8 @@ pub enum Inst {
         /// Read and assigned.
         regs: [Vreg; LANES],
     },
+    /// An operation on wide registers.
+    Wide(WideInst),
 }
 
 /// Operations of two operands.

@@ -6,6 +6,7 @@ use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
 use crate::plan::strips::{Rows, StripRows};
 use crate::plan::{BufferId, Halo, Plan, Task, View, strips};
+use crate::target::Target;
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
 /// Never the user's mistake.
@@ -87,6 +88,11 @@ impl<'a> Lowering<'a> {
             local_bytes: plan.local_bytes,
             scope: None,
         }
+    }
+
+    /// What is lowered for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.plan.target
     }
 
     /// Lowers for some rows only, from now on, or for all again.

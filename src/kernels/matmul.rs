@@ -8,7 +8,7 @@ use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Call, CallArg, Nest};
 use crate::plan::task::MatMul;
-use crate::plan::tiles::{most_pixels, split_row};
+use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, View};
 
 #[cfg(test)]
@@ -64,7 +64,8 @@ struct Job<'a> {
 impl Job<'_> {
     fn nests(&self, nests: &mut Vec<Nest>, low: &mut Lowering<'_>) -> Result<(), LowerError> {
         let MatMul { rows, inner, .. } = *self.task;
-        let most = (REACH / (4 * inner)).clamp(1, u64::from(most_pixels(self.vectors))) as u32;
+        let most = u64::from(most_pixels(self.vectors, low.target()));
+        let most = (REACH / (4 * inner)).clamp(1, most) as u32;
         let mut first_row = 0;
         for (pixels, tiles) in split_row(rows, most) {
             for (first_tile, tiles, chunks) in pieces(tiles, TILES) {
@@ -89,6 +90,7 @@ impl Job<'_> {
         let spec = TileSpec {
             pixels,
             vectors: self.vectors,
+            wide: is_wide(self.vectors, low.target()),
             lanes: Lanes::Block { rest: (task.inner % LANES as u64) as u32 },
             rows: 1,
             dx: vec![0],

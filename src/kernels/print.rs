@@ -13,7 +13,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::ir::{
-    Addr, Arg, Cmp, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VecBinary, VecUnary, Vreg,
+    Addr, Arg, Cmp, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VecBinary, VecUnary, Vreg, Wide,
+    WideInst, WideOperand,
 };
 use super::step::{Base, CallArg, Lowered, Nest, Step, TableArg};
 
@@ -23,6 +24,12 @@ const TABLE_ENDS: usize = 4;
 impl Display for Vreg {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.0)
+    }
+}
+
+impl Display for Wide {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "w{}", self.0)
     }
 }
 
@@ -95,6 +102,29 @@ impl Display for Operand {
             Operand::Reg(reg) => reg.fmt(f),
             Operand::Mem(addr) => addr.fmt(f),
             Operand::Const(bits) => Bits(*bits).fmt(f),
+        }
+    }
+}
+
+impl Display for WideOperand {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            WideOperand::Reg(reg) => reg.fmt(f),
+            WideOperand::Mem(addr) => addr.fmt(f),
+            WideOperand::Splat(addr) => write!(f, "splat {addr}"),
+        }
+    }
+}
+
+impl Display for WideInst {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            WideInst::Splat { dst, bits } => write!(f, "{dst} = splat {}", Bits(*bits)),
+            WideInst::Load { dst, addr } => write!(f, "{dst} = load {addr}"),
+            WideInst::LoadSplat { dst, addr } => write!(f, "{dst} = load splat {addr}"),
+            WideInst::Fma { acc, a, b } => write!(f, "{acc} = fma {acc}, {a}, {b}"),
+            WideInst::Half { dst, src, high: false } => write!(f, "{dst} = low {src}"),
+            WideInst::Half { dst, src, high: true } => write!(f, "{dst} = high {src}"),
         }
     }
 }
@@ -175,6 +205,7 @@ impl Display for Inst {
                 f.write_str("transpose ")?;
                 list(f, regs)
             }
+            Inst::Wide(inst) => inst.fmt(f),
         }
     }
 }

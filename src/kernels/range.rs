@@ -8,7 +8,9 @@
 
 use std::ops::Range;
 
-use super::ir::{Addr, Arg, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Stmt};
+use super::ir::{
+    Addr, Arg, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Stmt, WideInst, WideOperand,
+};
 use super::step::CallArg;
 
 #[cfg(test)]
@@ -273,6 +275,15 @@ impl Analysis<'_> {
             }
             Inst::Fma { .. } | Inst::Binary { .. } | Inst::Unary { .. } | Inst::Blend { .. } => Ok(()),
             Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } => Ok(()),
+            Inst::Wide(inst) => match inst {
+                WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
+                    self.touch(addr, at, 2 * VECTOR, false, state)
+                }
+                WideInst::LoadSplat { addr, .. } | WideInst::Fma { b: WideOperand::Splat(addr), .. } => {
+                    self.touch(addr, at, 4, false, state)
+                }
+                WideInst::Splat { .. } | WideInst::Fma { .. } | WideInst::Half { .. } => Ok(()),
+            },
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) type At = [i64; 4];
 
 /// Buffers with what they hold.
 pub(super) struct Bed {
+    target: Target,
     buffers: Vec<Buffer>,
     words: Vec<Vec<u32>>,
     /// The kernels of the last run.
@@ -29,7 +30,11 @@ pub(super) struct Bed {
 
 impl Bed {
     pub(super) fn new() -> Bed {
-        Bed { buffers: Vec::new(), words: Vec::new(), kernels: Vec::new() }
+        Bed::for_target(Target::X64_AVX2)
+    }
+
+    pub(super) fn for_target(target: Target) -> Bed {
+        Bed { target, buffers: Vec::new(), words: Vec::new(), kernels: Vec::new() }
     }
 
     /// A buffer, all NaN.
@@ -133,7 +138,7 @@ impl Bed {
         };
         let plan = Plan {
             graph,
-            target: Target::X64_AVX2,
+            target: self.target,
             buffers: self.buffers.clone(),
             prepare: Vec::new(),
             run: Vec::new(),

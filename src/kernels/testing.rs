@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::build::KernelBuilder;
 use super::ir::{
     Addr, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
+    Wide, WideInst, WideOperand,
 };
 use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 
@@ -97,6 +98,8 @@ struct Decoder {
     k: KernelBuilder,
     numbers: Vec<Vreg>,
     bits: Vec<Vreg>,
+    /// Numbers; none in programs for every target.
+    wides: Vec<Wide>,
     number_in: Ptr,
     bits_in: Ptr,
     table: Ptr,
@@ -114,6 +117,7 @@ impl Decoder {
             k,
             numbers: Vec::new(),
             bits: Vec::new(),
+            wides: Vec::new(),
             number_in,
             bits_in,
             table,
@@ -129,7 +133,24 @@ impl Decoder {
     }
 
     fn decode(mut self, script: &Script) -> (Kernel, Vec<CallArg>) {
+        if script.first().is_some_and(|op| op[3] >> 16 & 1 == 1) {
+            for i in 0..2 {
+                let dst = self.k.wide();
+                self.k.wide_inst(WideInst::Load { dst, addr: self.number_in.at(68 * i) });
+                self.wides.push(dst);
+            }
+        }
         self.ops(script, 0);
+        for (i, &wide) in self.wides.iter().enumerate() {
+            for high in [false, true] {
+                let half = self.k.half(wide, high);
+                self.k.store(
+                    self.number_out.at(1024 + 64 * (i % 8) as i32 + 32 * i32::from(high)),
+                    half,
+                    LANES,
+                );
+            }
+        }
         for (i, &reg) in self.numbers.iter().enumerate() {
             self.k.store(self.number_out.at(32 * (i % 32) as i32), reg, LANES);
         }
@@ -180,6 +201,7 @@ impl Decoder {
             k: KernelBuilder::new(""),
             numbers: self.numbers.clone(),
             bits: self.bits.clone(),
+            wides: self.wides.clone(),
             number_in,
             bits_in,
             table: self.table,
@@ -200,6 +222,7 @@ impl Decoder {
         if !matches!(count, Count::Int(_)) {
             self.numbers = inner.numbers;
             self.bits = inner.bits;
+            self.wides = inner.wides;
         }
     }
 
@@ -237,7 +260,34 @@ impl Decoder {
         }
     }
 
+    fn wide_op(&mut self, [kind, a, b, c]: [u32; 4]) {
+        let pick = |n: u32| self.wides[n as usize % self.wides.len()];
+        let (x, y, acc) = (pick(a), pick(a >> 8), pick(c));
+        let addr = Self::near(self.number_in, b);
+        let inst = match kind / 64 % 8 {
+            0 => WideInst::Half { dst: self.target(c, false), src: x, high: b & 1 == 1 },
+            1 => WideInst::Fma { acc, a: x, b: WideOperand::Mem(addr) },
+            2 => WideInst::Fma { acc, a: x, b: WideOperand::Splat(addr) },
+            3 | 4 => WideInst::Fma { acc, a: x, b: WideOperand::Reg(y) },
+            load => {
+                let dst = if self.wides.len() < 12 { self.k.wide() } else { acc };
+                if !self.wides.contains(&dst) {
+                    self.wides.push(dst);
+                }
+                match load {
+                    5 => WideInst::Splat { dst, bits: if b & 7 == 0 { 0 } else { (b as f32).to_bits() } },
+                    6 => WideInst::Load { dst, addr },
+                    _ => WideInst::LoadSplat { dst, addr },
+                }
+            }
+        };
+        self.k.wide_inst(inst);
+    }
+
     fn op(&mut self, [kind, a, b, c]: [u32; 4]) {
+        if !self.wides.is_empty() && kind % 26 > 20 && kind & 32 == 0 {
+            return self.wide_op([kind, a, b, c]);
+        }
         const BINARY: [VecBinary; 6] =
             [VecBinary::Add, VecBinary::Sub, VecBinary::Mul, VecBinary::Div, VecBinary::Max, VecBinary::Min];
         const BITS: [VecBinary; 6] = [

@@ -7,7 +7,7 @@ use super::Model;
 use crate::code::Backend;
 use crate::graph::check::CheckOptions;
 use crate::plan::PlanOptions;
-use crate::target::{Isa, Math, Target};
+use crate::target::{Isa, Math, Target, X64Level};
 
 /// Options of [`Model::compile`], set by chained calls.
 #[derive(Clone, Debug, Default)]
@@ -99,9 +99,13 @@ impl Options {
         self
     }
 
-    /// The machine that is compiled for.
+    /// The machine that is compiled for. Cranelift has vectors of 128 bits: where nobody asks for more, a plan
+    /// for registers of 512 would only make it keep them in memory.
     pub fn resolved_target(&self) -> Target {
-        self.target.unwrap_or_else(Target::host)
+        self.target.unwrap_or_else(|| match self.backend {
+            Some(Backend::Cranelift) => Target::host().without_wide(),
+            _ => Target::host(),
+        })
     }
 
     /// What the planner wants to know.
@@ -112,8 +116,8 @@ impl Options {
     /// The emitter that is used.
     pub fn resolved_backend(&self) -> Backend {
         self.backend.unwrap_or(match self.resolved_target().isa {
-            Isa::X64 { avx2_fma: true } => Backend::X64,
-            Isa::X64 { avx2_fma: false } | Isa::Aarch64 => Backend::Cranelift,
+            Isa::X64(X64Level::Avx2 | X64Level::Avx512) => Backend::X64,
+            Isa::X64(X64Level::Sse41) | Isa::Aarch64 => Backend::Cranelift,
         })
     }
 

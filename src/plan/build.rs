@@ -11,6 +11,7 @@ use super::winograd::{Considered, consider};
 use super::{BufferId, Halo, Layout, LayoutKind, Phase, Plan, PlanOptions, Task};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::step::Base;
+use crate::target::Target;
 
 /// Why a graph has no plan. The text is not to blame: check has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +42,13 @@ pub fn plan(graph: &Graph, options: &PlanOptions) -> Result<Plan, PlanError> {
     let winograd = consider(graph, &kinds, &phases, options);
     let halos = own_halos(graph, &kinds, &winograd)?;
     let groups = groups(graph, &kinds, &phases);
-    let mut builder = Builder { graph, kinds, winograd, values: Values::new(graph, phases, halos) };
+    let mut builder = Builder {
+        graph,
+        target: &options.target,
+        kinds,
+        winograd,
+        values: Values::new(graph, phases, halos),
+    };
     for (value, node) in graph.values() {
         if let Some(group) = &groups[value.index()] {
             builder.group(group)?;
@@ -102,6 +109,7 @@ fn own_halos(
 /// The state of planning.
 pub(super) struct Builder<'g> {
     pub(super) graph: &'g Graph,
+    pub(super) target: &'g Target,
     pub(super) kinds: Vec<LayoutKind>,
     /// For each node, whether Winograd's filtering computes it, where that is possible.
     pub(super) winograd: Vec<Option<Considered>>,

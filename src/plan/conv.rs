@@ -117,7 +117,7 @@ impl Builder<'_> {
         let x = if vector { self.features(node.args[0])? } else { self.source(node, x_kind)? };
         let blocks = (weights.out_channels / weights.groups).div_ceil(LANES as u64);
         let one_pixel = vector || dims4(&node.ty)[2..] == [1, 1];
-        let vectors = tile_vectors(blocks, one_pixel);
+        let vectors = tile_vectors(blocks, one_pixel, self.target);
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Blocked)?),
             None => None,
@@ -145,7 +145,7 @@ impl Builder<'_> {
                 stride: part.stride,
                 phase: part.positions,
                 vectors,
-                pixels: most_pixels(vectors),
+                pixels: most_pixels(vectors, self.target),
                 epilogue: self.epilogue(group, root, LayoutKind::Blocked)?,
             };
             tasks.push(TaskKind::Contract(task));

@@ -6,7 +6,7 @@
 use super::task::{Tiles, WinogradTile};
 use super::tiles::{most_pixels, tile_vectors};
 use crate::kernels::ir::{LANES, VECTOR_BYTES};
-use crate::target::{Isa, Target};
+use crate::target::{Isa, Target, X64Level};
 
 /// Of the multiply-add units' rate, what a contraction reaches while its data is in the first-level cache.
 const REACHED: f64 = 0.9;
@@ -41,11 +41,12 @@ impl Layer {
     }
 }
 
-/// Multiply-adds of 8 lanes a cycle.
+/// Multiply-adds of 8 lanes a cycle, in contractions.
 fn rate(target: &Target) -> f64 {
     match target.isa {
-        Isa::X64 { avx2_fma: true } => 2.0,
-        Isa::X64 { avx2_fma: false } => 0.5,
+        Isa::X64(X64Level::Avx512) => 4.0,
+        Isa::X64(X64Level::Avx2) => 2.0,
+        Isa::X64(X64Level::Sse41) => 0.5,
         Isa::Aarch64 => 1.0,
     }
 }
@@ -66,12 +67,12 @@ pub(super) fn direct(layer: &Layer, target: &Target) -> f64 {
     let [_, blocks] = layer.blocks();
     let [h, w] = layer.out;
     let multiply_adds = (9 * h * w * layer.in_channels * blocks) as f64;
-    let vectors = tile_vectors(blocks, false);
+    let vectors = tile_vectors(blocks, false, target);
     let weights = layer.weight_bytes(9);
     // Where a panel exceeds the first-level cache, every tile of pixels fetches it again.
     let panel = 9 * layer.in_channels * u64::from(vectors) * VECTOR_BYTES as u64;
     let passes = if panel > u64::from(target.l1_bytes) / 2 {
-        h * w.div_ceil(u64::from(most_pixels(vectors)))
+        h * w.div_ceil(u64::from(most_pixels(vectors, target)))
     } else {
         1
     };
@@ -95,14 +96,14 @@ pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Targ
     let multiply_adds = (positions * count * layer.in_channels * outs) as f64;
     let [scatter, gather] = transforms(tiles.tile);
     let transforms = count as f64 * (ins as f64 * scatter + outs as f64 * gather);
-    let vectors = u64::from(tile_vectors(outs, false));
+    let vectors = u64::from(tile_vectors(outs, false, target));
     let calls = (chunks * positions * outs.div_ceil(vectors)) as f64;
     let weights = layer.weight_bytes(positions);
     // Each chunk takes all weights, or each panel's weights stay for all chunks.
     let passes = if shared { 1 } else { chunks };
     let inputs = tiles.chunk_bytes(ins) * chunks;
     multiply_adds / rate(target) / REACHED
-        + transforms / rate(target)
+        + transforms / rate(&target.without_wide())
         + calls * CALL
         + fetch(weights, target) * passes as f64
         + if shared { 2.0 * fetch(inputs, target) } else { inputs as f64 / L2_RATE }

@@ -51,7 +51,7 @@ impl Builder<'_> {
             1 => (x_leads.iter().product::<u64>() * rows, Vec::new()),
             _ => (*rows, leads(out_leads, x_leads, w_leads)),
         };
-        let vectors = tile_vectors(columns.div_ceil(LANES as u64), rows == 1);
+        let vectors = tile_vectors(columns.div_ceil(LANES as u64), rows == 1, self.target);
         let pack = PackPanels {
             w: self.values.dense(node.args[1])?,
             transposed: true,
@@ -83,7 +83,7 @@ impl Builder<'_> {
             return Err(PlanError::Bug("a linear layer's weight is no matrix"));
         };
         let rows = node.ty.elements() / columns;
-        let vectors = tile_vectors(columns.div_ceil(LANES as u64), rows == 1);
+        let vectors = tile_vectors(columns.div_ceil(LANES as u64), rows == 1, self.target);
         let pack = PackPanels {
             w: self.values.dense(node.args[1])?,
             transposed: false,

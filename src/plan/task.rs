@@ -80,7 +80,7 @@ pub struct Contract {
     /// The output rows and columns written: start, step and count, `[h, w]`. `((0, 1, h), (0, 1, w))`
     /// but for a phase of a transposed convolution; output index i stands for position `start + i·step`.
     pub phase: [Phase; 2],
-    /// Vectors (of 8 output channels) in a tile, at most.
+    /// Vectors (of 8 output channels) in a tile, at most; an even number of them may be in wide registers.
     pub vectors: u32,
     /// Pixels in a tile, at most.
     pub pixels: u32,

@@ -1,8 +1,26 @@
 //! Sizes of register tiles.
 
-/// How many pixels fit beside `vectors` in 16 registers: accumulators, weights and one broadcast.
+use crate::target::Target;
+
+/// Whether a tile of `vectors` has wide registers, each two vectors.
+pub(crate) fn is_wide(vectors: u32, target: &Target) -> bool {
+    target.has_wide() && vectors > 0 && vectors.is_multiple_of(2)
+}
+
+/// How many pixels fit beside `vectors` in 16 registers, or 32 wide ones: accumulators, weights and one broadcast.
 /// A single pixel takes its weights from memory and needs no registers for them.
-pub(crate) fn most_pixels(vectors: u32) -> u32 {
+pub(crate) fn most_pixels(vectors: u32, target: &Target) -> u32 {
+    if is_wide(vectors, target) {
+        // Rows of 7, 14, 28, 56 and 112 pixels, which are common, are whole tiles. Four registers are left for
+        // what follows the sums.
+        return match vectors / 2 {
+            1 => 28,
+            2 => 14,
+            3 => 9,
+            4 => 6,
+            _ => 1,
+        };
+    }
     match vectors {
         0 | 1 => 12,
         2 => 6,
@@ -30,14 +48,21 @@ pub(crate) fn split_row(width: u64, most: u32) -> Vec<(u32, u64)> {
     parts
 }
 
-/// Vectors of a tile for a number of output blocks: 2 leaves room for 6 pixels, 3 for 4; a single pixel
-/// wants as many independent sums as hide the latency of FMA.
-pub(crate) fn tile_vectors(blocks: u64, one_pixel: bool) -> u32 {
+/// Vectors of a tile for a number of output blocks: 2 leaves room for 6 pixels, 3 for 4; wide ones 4 for 14
+/// and 6 for 9. A single pixel wants as many independent sums as hide the latency of FMA.
+pub(crate) fn tile_vectors(blocks: u64, one_pixel: bool, target: &Target) -> u32 {
     if one_pixel {
         return blocks.clamp(1, 8) as u32;
     }
     match blocks {
         0..=3 => blocks.max(1) as u32,
+        n if target.has_wide() => {
+            if n % 4 != 0 && n % 6 == 0 {
+                6
+            } else {
+                4
+            }
+        }
         n if n % 2 == 0 => 2,
         n if n % 3 == 0 => 3,
         _ => 2,
@@ -61,11 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn tiles_fit_sixteen_registers() {
+    fn tiles_fit_the_registers() {
         for vectors in 1..=8 {
-            let pixels = most_pixels(vectors);
-            let weights = if pixels > 1 { vectors } else { 0 };
-            assert!(pixels * vectors + weights < 16);
+            for target in [Target::X64_AVX2, Target::X64_AVX512] {
+                let pixels = most_pixels(vectors, &target);
+                let (columns, registers) =
+                    if is_wide(vectors, &target) { (vectors / 2, 32) } else { (vectors, 16) };
+                let weights = if pixels > 1 { columns } else { 0 };
+                assert!(pixels * columns + weights < registers);
+            }
         }
     }
 }

@@ -173,7 +173,7 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
     let width = even(columns, most);
     let height = even(rows, most / width);
     tiles.chunk = [u32::try_from(height).ok()?, u32::try_from(width).ok()?];
-    let vectors = u64::from(tile_vectors(o, false));
+    let vectors = u64::from(tile_vectors(o, false, target));
     let all = o.div_ceil(vectors);
     let panels = if shared {
         1
@@ -217,7 +217,7 @@ impl Builder<'_> {
             out: [h, w],
             chunk: choice.chunk,
         };
-        let vectors = tile_vectors(weights.out_channels.div_ceil(LANES as u64), false);
+        let vectors = tile_vectors(weights.out_channels.div_ceil(LANES as u64), false, self.target);
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Blocked)?),
             None => None,

@@ -110,7 +110,7 @@ proptest! {
         border in border(),
         size in [3u64..=17, 3u64..=23],
         c in 1u64..=17,
-        o in prop_oneof![8u64..=17, Just(24u64), Just(40)],
+        o in prop_oneof![8u64..=17, Just(24u64), Just(29), Just(40), Just(48), Just(64), Just(88)],
         relu: bool,
     ) {
         let Some([oh, ow]) = out_size(&window, size) else { return Ok(()) };

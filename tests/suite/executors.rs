@@ -9,7 +9,7 @@ use convc::kernels::verify;
 use convc::pipeline;
 use convc::plan::{PlanOptions, TaskKind};
 use convc::runtime::Loaded;
-use convc::target::{Isa, Math, Target};
+use convc::target::{Math, Target};
 use convc::tensor::{Tensor, TensorView};
 
 /// A way to run a graph.
@@ -21,6 +21,8 @@ pub enum Executor {
     Interpreter,
     /// Machine code of an emitter.
     Compiled(Backend),
+    /// Machine code for AVX2, on a machine that has more.
+    Avx2,
 }
 
 impl Executor {
@@ -28,8 +30,12 @@ impl Executor {
     pub fn all() -> Vec<Executor> {
         let mut all =
             vec![Executor::Evaluator, Executor::Interpreter, Executor::Compiled(Backend::Cranelift)];
-        if matches!(Target::host().isa, Isa::X64 { avx2_fma: true }) {
+        let host = Target::host();
+        if host.without_wide().isa == Target::X64_AVX2.isa {
             all.push(Executor::Compiled(Backend::X64));
+            if host.has_wide() {
+                all.push(Executor::Avx2);
+            }
         } else {
             eprintln!("skipped: this machine has no AVX2 and FMA for the x64 emitter");
         }
@@ -53,7 +59,11 @@ impl Executor {
             return evaluate(graph, inputs, params).expect("the evaluator runs");
         }
         let optimised = pipeline::optimise(graph);
-        let target = Target::host();
+        let host = Target::host();
+        let target = match self {
+            Executor::Avx2 | Executor::Compiled(Backend::Cranelift) => host.without_wide(),
+            _ => host,
+        };
         let plan = pipeline::plan(&optimised, &PlanOptions { target, math }).expect("the graph has a plan");
         assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
         let lowered = pipeline::lower(&plan).expect("the plan is lowered");
@@ -65,7 +75,11 @@ impl Executor {
             .map(|o| graph.ty(o.value).dims.iter().map(|&d| d as usize).collect())
             .collect();
         let results: Vec<Vec<f32>> = match self {
-            Executor::Compiled(backend) => {
+            Executor::Compiled(_) | Executor::Avx2 => {
+                let backend = match self {
+                    Executor::Compiled(backend) => backend,
+                    _ => Backend::X64,
+                };
                 let code = pipeline::assemble(&lowered, &target, backend).expect("the code is assembled");
                 let loaded = Loaded::load(&code).expect("the code is loaded");
                 let params: Vec<&[f32]> = params.iter().map(Tensor::data).collect();
@@ -121,7 +135,7 @@ pub fn agree(graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolera
 
 fn agree_by(math: Math, graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor], tolerance: f32) {
     let expected = Executor::Evaluator.run(graph, inputs, params);
-    // All but the evaluator run the same steps, in the same order of operations.
+    // All but the evaluator do the same operations in the same order, whatever the registers of the target.
     let mut first: Option<Vec<Tensor>> = None;
     for executor in Executor::all().into_iter().skip(1) {
         let found = executor.run_by(math, graph, inputs, params);

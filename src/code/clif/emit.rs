@@ -6,7 +6,10 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 
 use super::lanes::Lanes;
 use crate::code::{CodeError, Target};
-use crate::kernels::ir::{Addr, Arg, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, Vreg};
+use crate::kernels::ir::{
+    Addr, Arg, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VECTOR_BYTES, Vreg, Wide, WideInst,
+    WideOperand,
+};
 
 /// The halves of a vector register: lanes 0 to 3 and 4 to 7.
 pub(super) type Halves = [Value; 2];
@@ -27,7 +30,9 @@ pub(super) fn kernel(
     let vregs = (0..kernel.vregs)
         .map(|_| [builder.declare_var(types::F32X4), builder.declare_var(types::F32X4)])
         .collect();
-    let mut emitter = Emitter { lanes: Lanes { builder, target: *target }, ptrs, vregs, ints: Vec::new() };
+    let wides = (0..kernel.wides).map(|_| [0; 4].map(|_| builder.declare_var(types::F32X4))).collect();
+    let lanes = Lanes { builder, target: *target };
+    let mut emitter = Emitter { lanes, ptrs, vregs, wides, ints: Vec::new() };
     for (position, arg) in kernel.args.iter().enumerate() {
         let offset = i32::try_from(8 * position).map_err(|_| bug("too many arguments"))?;
         let value = emitter.ins().load(types::I64, MemFlagsData::trusted(), array, offset);
@@ -46,6 +51,8 @@ struct Emitter<'a, 'f> {
     lanes: Lanes<'a, 'f>,
     ptrs: Vec<Variable>,
     vregs: Vec<[Variable; 2]>,
+    /// Four lanes each, in order.
+    wides: Vec<[Variable; 4]>,
     /// The arguments' values, by position.
     ints: Vec<Value>,
 }
@@ -236,6 +243,51 @@ impl<'f> Emitter<'_, 'f> {
                 let columns = self.lanes.transpose(rows);
                 regs.iter().zip(columns).try_for_each(|(&reg, column)| self.set_reg(reg, column))
             }
+            Inst::Wide(inst) => self.wide_inst(inst),
         }
+    }
+
+    fn wide_inst(&mut self, inst: WideInst) -> Result<(), CodeError> {
+        let (dst, value) = match inst {
+            WideInst::Splat { dst, bits } => (dst, [self.lanes.splat(bits); 2]),
+            WideInst::Load { dst, addr } => (dst, self.load_wide(addr)?),
+            WideInst::LoadSplat { dst, addr } => (dst, self.splat_wide(addr)?),
+            WideInst::Fma { acc, a, b } => {
+                let (sum, a) = (self.wide(acc)?, self.wide(a)?);
+                let b = match b {
+                    WideOperand::Reg(reg) => self.wide(reg)?,
+                    WideOperand::Mem(addr) => self.load_wide(addr)?,
+                    WideOperand::Splat(addr) => self.splat_wide(addr)?,
+                };
+                (acc, [self.lanes.fma(a[0], b[0], sum[0]), self.lanes.fma(a[1], b[1], sum[1])])
+            }
+            WideInst::Half { dst, src, high } => {
+                let halves = self.wide(src)?;
+                return self.set_reg(dst, halves[usize::from(high)]);
+            }
+        };
+        let &variables = self.wides.get(dst.0 as usize).ok_or_else(|| bug(format!("no {dst:?}")))?;
+        for (variable, value) in variables.into_iter().zip(value.into_iter().flatten()) {
+            self.lanes.builder.def_var(variable, value);
+        }
+        Ok(())
+    }
+
+    fn wide(&mut self, reg: Wide) -> Result<[Halves; 2], CodeError> {
+        let &variables = self.wides.get(reg.0 as usize).ok_or_else(|| bug(format!("no {reg:?}")))?;
+        let [a, b, c, d] = variables.map(|variable| self.lanes.builder.use_var(variable));
+        Ok([[a, b], [c, d]])
+    }
+
+    fn load_wide(&mut self, addr: Addr) -> Result<[Halves; 2], CodeError> {
+        let ptr = self.ptr(addr.ptr)?;
+        let second =
+            addr.offset.checked_add(VECTOR_BYTES as i32).ok_or_else(|| bug("an offset overflows"))?;
+        Ok([self.lanes.load(ptr, addr.offset, 8)?, self.lanes.load(ptr, second, 8)?])
+    }
+
+    fn splat_wide(&mut self, addr: Addr) -> Result<[Halves; 2], CodeError> {
+        let ptr = self.ptr(addr.ptr)?;
+        Ok([self.lanes.load_splat(ptr, addr.offset); 2])
     }
 }

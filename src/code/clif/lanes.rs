@@ -9,7 +9,7 @@ use cranelift_frontend::FunctionBuilder;
 use super::emit::Halves;
 use crate::code::{CodeError, Target};
 use crate::kernels::ir::{Cmp, VecBinary, VecUnary};
-use crate::target::Isa;
+use crate::target::{Isa, X64Level};
 
 /// Appends operations where the builder stands.
 pub(super) struct Lanes<'a, 'f> {
@@ -28,7 +28,7 @@ impl<'f> Lanes<'_, 'f> {
     }
 
     fn is_x64(&self) -> bool {
-        matches!(self.target.isa, Isa::X64 { .. })
+        matches!(self.target.isa, Isa::X64(_))
     }
 
     fn both(&mut self, a: Halves, mut op: impl FnMut(&mut Self, Value) -> Value) -> Halves {
@@ -99,7 +99,7 @@ impl<'f> Lanes<'_, 'f> {
         if lanes == 4 && stride == 4 {
             // Without AVX, a vector operand in memory must be aligned to 16 bytes. Cranelift 0.135.8 forgets
             // that for comparisons; it folds no load that it sees as another type.
-            if self.target.isa == (Isa::X64 { avx2_fma: false }) {
+            if self.target.isa == Isa::X64(X64Level::Sse41) {
                 let bytes = self.ins().load(types::I8X16, flags, ptr, offset);
                 return Ok(self.float(bytes));
             }

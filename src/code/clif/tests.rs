@@ -78,7 +78,7 @@ proptest! {
     #[test]
     fn every_target_compiles_random_kernels(script in scripts(80)) {
         let lowered = program(&script);
-        for target in [Target::X64_AVX2, Target::X64, Target::AARCH64] {
+        for target in [Target::X64_AVX512, Target::X64_AVX2, Target::X64, Target::AARCH64] {
             match assemble(&lowered, &target, Backend::Cranelift) {
                 // A reference to anything else would have been an error.
                 Ok(code) => prop_assert!(!code.functions()[0].bytes.is_empty()),

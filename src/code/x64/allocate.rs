@@ -3,6 +3,9 @@
 //! Where registers run out, a value goes to memory: from here on, if no loop carries it around (its
 //! range is split), else for its whole range. Items that use values in memory then need registers to
 //! load them to; they are added, and the scan is repeated until nothing more goes to memory.
+//!
+//! Vectors and wide vectors share one file of registers, of which either class may have its own part. Wide
+//! ones never go to memory.
 
 use super::flat::{Class, Flat, NO_RANGE, Op};
 use super::live::{Kind, Range};
@@ -28,11 +31,15 @@ pub(super) struct Save {
     pub to: u32,
 }
 
-/// What became of the ranges of one class.
+/// Registers that classes share, for each class in the order of preference. Only values of the first class go
+/// to memory.
+pub(super) type File<'a> = &'a [(Class, &'a [u8])];
+
+/// What became of the ranges of a file.
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Bit r: register r is used.
-    pub used: u16,
+    pub used: u32,
     /// Stack slots.
     pub slots: u32,
     /// In the order of items.
@@ -46,28 +53,29 @@ pub(super) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoRegister;
 
-/// Assigns homes to the ranges of a class, from `registers`, preferring the first.
+/// Assigns homes to the ranges of the classes of a file.
 ///
 /// With [`Spills::Refused`], no value that a contraction's loop uses goes to memory.
 pub(super) fn assign(
     flat: &mut Flat<'_>,
     ranges: &mut Vec<Range>,
-    class: Class,
-    registers: &[u8],
+    file: File<'_>,
     spills: Spills,
     homes: &mut Vec<Home>,
 ) -> Result<Outcome, NoRegister> {
-    let mut allocator = Allocator { flat, ranges, class, spills, saves: Vec::new(), scratch: Vec::new() };
+    let class = file.first().ok_or(NoRegister)?.0;
+    let mut allocator =
+        Allocator { flat, ranges, file, class, spills, saves: Vec::new(), scratch: Vec::new() };
     loop {
         homes.resize(allocator.ranges.len(), Home::Slot(0));
-        if !allocator.scan(registers, homes)? {
+        if !allocator.scan(homes)? {
             break;
         }
         allocator.add_scratch();
     }
     let Allocator { ranges, mut saves, scratch, .. } = allocator;
     saves.sort_unstable_by_key(|save| (save.item, save.from));
-    let of_class = |range: &Range| range.class == class;
+    let of_class = |range: &Range| file.iter().any(|&(class, _)| range.class == class);
     let mut used = 0;
     for (range, home) in ranges.iter().zip(&*homes) {
         if let (true, Kind::Value | Kind::Temp, Home::Register(register)) =
@@ -79,9 +87,10 @@ pub(super) fn assign(
     Ok(Outcome { used, slots: assign_slots(ranges, class, homes), saves, scratch })
 }
 
-/// How many ranges of a class live at once at the most.
-pub(super) fn pressure(ranges: &[Range], class: Class) -> u32 {
-    let of_class = || ranges.iter().filter(|range| range.class == class && range.kind != Kind::Gone);
+/// How many ranges of a file live at once at the most.
+pub(super) fn pressure(ranges: &[Range], file: File<'_>) -> u32 {
+    let in_file = |range: &&Range| file.iter().any(|&(class, _)| range.class == class);
+    let of_class = || ranges.iter().filter(in_file).filter(|range| range.kind != Kind::Gone);
     let mut starts: Vec<u32> = of_class().map(|range| range.start).collect();
     let mut ends: Vec<u32> = of_class().map(|range| range.end).collect();
     starts.sort_unstable();
@@ -99,6 +108,8 @@ pub(super) fn pressure(ranges: &[Range], class: Class) -> u32 {
 struct Allocator<'a, 'k> {
     flat: &'a mut Flat<'k>,
     ranges: &'a mut Vec<Range>,
+    file: File<'a>,
+    /// The one whose values may go to memory.
     class: Class,
     spills: Spills,
     saves: Vec<Save>,
@@ -117,15 +128,19 @@ struct Spill {
 
 impl Allocator<'_, '_> {
     /// One pass over the ranges in the order of their starts; whether a value went to memory.
-    fn scan(&mut self, registers: &[u8], homes: &mut [Home]) -> Result<bool, NoRegister> {
-        let in_registers =
-            |range: &Range| range.class == self.class && matches!(range.kind, Kind::Value | Kind::Temp);
+    fn scan(&mut self, homes: &mut [Home]) -> Result<bool, NoRegister> {
+        let file = self.file;
+        let registers_of =
+            |class: Class| file.iter().find(|(other, _)| *other == class).map(|&(_, registers)| registers);
+        let in_registers = |range: &Range| {
+            registers_of(range.class).is_some() && matches!(range.kind, Kind::Value | Kind::Temp)
+        };
         let mut order: Vec<usize> =
             (0..self.ranges.len()).filter(|&number| in_registers(&self.ranges[number])).collect();
         order.sort_unstable_by_key(|&number| (self.ranges[number].start, number));
-        // Ranges that hold a register, and which of `registers` it is.
-        let mut active: Vec<(usize, usize)> = Vec::with_capacity(registers.len());
-        let mut free = (1_u32 << registers.len()) - 1;
+        // Ranges that hold a register, and which.
+        let mut active: Vec<(usize, u8)> = Vec::new();
+        let mut free = u32::MAX;
         let mut changed = false;
         for number in order {
             let range = self.ranges[number];
@@ -137,15 +152,17 @@ impl Allocator<'_, '_> {
                 free |= u32::from(!keep) << register;
                 keep
             });
-            let register = if free != 0 {
+            let registers = registers_of(range.class).unwrap_or(&[]);
+            let is_free = |register: &u8| free >> register & 1 == 1;
+            let register = if let Some(&first) = registers.iter().find(|register| is_free(register)) {
                 // A copy whose source ends here takes over its register.
-                let source = match homes.get(range.copy_of as usize) {
-                    Some(Home::Register(r)) => registers.iter().position(|x| x == r),
-                    _ => None,
-                };
-                source.filter(|r| free >> r & 1 == 1).unwrap_or(free.trailing_zeros() as usize)
+                match homes.get(range.copy_of as usize) {
+                    Some(Home::Register(source)) if registers.contains(source) && is_free(source) => *source,
+                    _ => first,
+                }
             } else {
-                let candidates = active.iter().map(|&(other, _)| other).chain([number]);
+                let fits = active.iter().filter(|(_, register)| registers.contains(register));
+                let candidates = fits.map(|&(other, _)| other).chain([number]);
                 let ways = candidates.filter_map(|candidate| self.way(candidate, range.start));
                 let compare = |a: &Spill, b: &Spill| {
                     let cost = |a: &Spill, b: &Spill| u128::from(a.cost) * u128::from(b.length);
@@ -162,7 +179,7 @@ impl Allocator<'_, '_> {
             };
             free &= !(1 << register);
             active.push((number, register));
-            homes[number] = Home::Register(registers[register]);
+            homes[number] = Home::Register(register);
         }
         Ok(changed)
     }
@@ -170,7 +187,7 @@ impl Allocator<'_, '_> {
     /// How a range that holds, or wants, a register at `time` could go to memory.
     fn way(&self, number: usize, time: u32) -> Option<Spill> {
         let range = &self.ranges[number];
-        if range.kind != Kind::Value {
+        if range.kind != Kind::Value || range.class != self.class {
             return None;
         }
         let now = time / 2;

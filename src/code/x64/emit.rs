@@ -6,9 +6,9 @@ use super::EmitError;
 use super::abi::{Abi, Gpr, r64, ymm};
 use super::allocate::{Home, Outcome, Save};
 use super::asm::{Assembler, Label, Pending};
-use super::flat::{Access, Class, Flat, Item, NO_RANGE, Op, Role, Var, pointer, vector};
+use super::flat::{Access, Class, Flat, Item, NO_RANGE, Op, Role, Var, pointer, vector, wide};
 use super::frame::Frame;
-use crate::kernels::ir::{Addr, Inst, Int, Kernel, Ptr, Spills, Vreg};
+use crate::kernels::ir::{Addr, Inst, Int, Kernel, Ptr, Spills, Vreg, Wide};
 
 /// Where everything is kept.
 pub(super) struct Allocation {
@@ -210,6 +210,23 @@ impl<'a> Emitter<'a> {
         let register = self.scratch(0)?;
         let slot = self.frame.vector_slot(slot);
         self.asm.emit(Instruction::with2(Code::VEX_Vmovaps_ymmm256_ymm, slot, ymm(register)))
+    }
+
+    /// The register of a wide value that is read.
+    pub fn read_wide(&self, reg: Wide) -> Result<u8, EmitError> {
+        self.in_register(self.read_home(wide(reg))?)
+    }
+
+    /// The register to write a wide value to.
+    pub fn target_wide(&self, reg: Wide) -> Result<u8, EmitError> {
+        self.in_register(self.write_home(wide(reg))?)
+    }
+
+    fn in_register(&self, home: Home) -> Result<u8, EmitError> {
+        match home {
+            Home::Register(register) => Ok(register),
+            Home::Slot(_) => Err(self.bug("a wide value in memory")),
+        }
     }
 
     /// Where a pointer or counter is after this item.

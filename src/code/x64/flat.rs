@@ -4,16 +4,23 @@
 //! access knows the live range, and with it the register, that it belongs to.
 
 use super::EmitError;
-use crate::kernels::ir::{Addr, Arg, Count, Inst, Kernel, Offset, Operand, Ptr, Stmt, VecUnary, Vreg};
+use crate::kernels::ir::{
+    Addr, Arg, Count, Inst, Kernel, Offset, Operand, Ptr, Stmt, VecUnary, Vreg, Wide, WideInst, WideOperand,
+};
 
-/// The two files of registers.
+/// What registers hold. Vectors and wide vectors share a file of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// ymm registers.
     Vector,
     /// General purpose: pointers and loop counters.
     General,
+    /// zmm registers.
+    Wide,
 }
+
+/// All of them, in the order of their numbers.
+pub(super) const CLASSES: [Class; 3] = [Class::Vector, Class::General, Class::Wide];
 
 /// A variable: a register of the IR, a pointer of the IR or, numbered after those, a loop's counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +97,8 @@ pub(super) struct Flat<'a> {
     pub items: Vec<Item<'a>>,
     pub accesses: Vec<Access>,
     pub loops: Vec<LoopShape>,
-    /// How many vector variables there are, and how many general ones.
-    pub vars: [usize; 2],
+    /// How many variables there are, by class.
+    pub vars: [usize; CLASSES.len()],
     /// The loop whose body is being flattened.
     inside: Option<u32>,
 }
@@ -114,6 +121,11 @@ pub(super) struct LoopShape {
 /// The variable of a register of the IR.
 pub(super) const fn vector(reg: Vreg) -> Var {
     Var { class: Class::Vector, number: reg.0 }
+}
+
+/// The variable of a wide register of the IR.
+pub(super) const fn wide(reg: Wide) -> Var {
+    Var { class: Class::Wide, number: reg.0 }
 }
 
 /// The variable of a pointer of the IR.
@@ -143,7 +155,7 @@ pub(super) fn flatten(kernel: &Kernel) -> Result<Flat<'_>, EmitError> {
         items: Vec::new(),
         accesses: Vec::new(),
         loops: Vec::new(),
-        vars: [kernel.vregs as usize, kernel.ptrs as usize],
+        vars: [kernel.vregs as usize, kernel.ptrs as usize, kernel.wides as usize],
         inside: None,
     };
     let args = kernel.args.iter().filter_map(|arg| match arg {
@@ -226,6 +238,7 @@ impl<'a> Flat<'a> {
             let known = match var.class {
                 _ if role == Role::Temp => true,
                 Class::Vector => var.number < kernel.vregs,
+                Class::Wide => var.number < kernel.wides,
                 Class::General => var.number < kernel.ptrs + self.loops.len() as u32,
             };
             if !known {
@@ -325,6 +338,25 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             }
             add(temp, Role::Temp);
         }
+        Inst::Wide(inst) => match inst {
+            WideInst::Splat { dst, .. } => add(wide(*dst), Role::Def),
+            WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {
+                add(pointer(addr.ptr), Role::Use);
+                add(wide(*dst), Role::Def);
+            }
+            WideInst::Fma { acc, a, b } => {
+                add(wide(*a), Role::Use);
+                match b {
+                    WideOperand::Reg(reg) => add(wide(*reg), Role::Use),
+                    WideOperand::Mem(addr) | WideOperand::Splat(addr) => add(pointer(addr.ptr), Role::Use),
+                }
+                add(wide(*acc), Role::Update);
+            }
+            WideInst::Half { dst, src, .. } => {
+                add(wide(*src), Role::Use);
+                add(vector(*dst), Role::Def);
+            }
+        },
     }
     (list, len)
 }

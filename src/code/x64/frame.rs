@@ -27,7 +27,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub fn new(abi: Abi, vector: &Outcome, general: &Outcome, extra_vector_slots: u32) -> Self {
-        let used = |bits: u16| move |&&register: &&u8| bits >> register & 1 == 1;
+        let used = |bits: u32| move |&&register: &&u8| bits >> register & 1 == 1;
         let pushed: Vec<Gpr> = abi.preserved_general().iter().filter(used(general.used)).copied().collect();
         let saved_vectors: Vec<u8> =
             abi.preserved_vector().iter().filter(used(vector.used)).copied().collect();

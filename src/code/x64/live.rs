@@ -5,8 +5,8 @@
 //! itself, and may have a register of its own.
 
 use super::EmitError;
-use super::flat::{Class, Flat, NO_RANGE, Op, Role, Var, vector};
-use crate::kernels::ir::{Count, Inst};
+use super::flat::{CLASSES, Class, Flat, NO_RANGE, Op, Role, Var, vector, wide};
+use crate::kernels::ir::{Count, Inst, WideInst};
 
 /// A stretch of times over which a value must keep its place.
 #[derive(Clone, Copy, Debug)]
@@ -38,16 +38,21 @@ pub(super) enum Kind {
 pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, EmitError> {
     let exposed = exposed(flat);
     for item in &flat.items {
-        if let (Op::Inst(Inst::Fma { acc, .. }), Some(inside)) = (item.op, item.inside)
-            && exposed[inside as usize].vars.contains(&vector(*acc))
+        let sum = match item.op {
+            Op::Inst(Inst::Fma { acc, .. }) => vector(*acc),
+            Op::Inst(Inst::Wide(WideInst::Fma { acc, .. })) => wide(*acc),
+            _ => continue,
+        };
+        if let Some(inside) = item.inside
+            && exposed[inside as usize].vars.contains(&sum)
         {
             flat.loops[inside as usize].contracts = true;
         }
     }
     let mut walk = Walk {
         ranges: Vec::new(),
-        open: [vec![None; flat.vars[0]], vec![None; flat.vars[1]]],
-        held: [vec![0; flat.vars[0]], vec![0; flat.vars[1]]],
+        open: flat.vars.map(|count| vec![None; count]),
+        held: flat.vars.map(|count| vec![0; count]),
     };
     // The variables that each open loop holds.
     let mut holds: Vec<Vec<Var>> = Vec::new();
@@ -110,9 +115,9 @@ pub(super) fn ranges(flat: &mut Flat<'_>, kernel: &str) -> Result<Vec<Range>, Em
 struct Walk {
     ranges: Vec<Range>,
     /// By class and variable: the range that is live.
-    open: [Vec<Option<u32>>; 2],
+    open: [Vec<Option<u32>>; CLASSES.len()],
     /// How many of the open loops keep the variable live throughout.
-    held: [Vec<u32>; 2],
+    held: [Vec<u32>; CLASSES.len()],
 }
 
 impl Walk {
@@ -121,7 +126,7 @@ impl Walk {
     }
 
     fn live(&self) -> impl Iterator<Item = Var> {
-        [Class::Vector, Class::General].into_iter().flat_map(|class| {
+        CLASSES.into_iter().flat_map(|class| {
             let live = self.open[class as usize].iter().enumerate().filter(|(_, range)| range.is_some());
             live.map(move |(number, _)| Var { class, number: number as u32 })
         })
@@ -170,10 +175,10 @@ fn exposed(flat: &Flat<'_>) -> Vec<Exposed> {
     struct Open {
         number: usize,
         may_skip: bool,
-        defined: [Vec<bool>; 2],
-        exposed: [Vec<bool>; 2],
+        defined: [Vec<bool>; CLASSES.len()],
+        exposed: [Vec<bool>; CLASSES.len()],
     }
-    let fresh = || [vec![false; flat.vars[0]], vec![false; flat.vars[1]]];
+    let fresh = || flat.vars.map(|count| vec![false; count]);
     let mut stack: Vec<Open> = Vec::new();
     let mut result: Vec<Exposed> = Vec::new();
     for item in &flat.items {

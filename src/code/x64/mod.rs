@@ -1,8 +1,9 @@
-//! The x64 emitter: AVX2 + FMA, 256 bits, assembled with iced-x86.
+//! The x64 emitter: AVX2 + FMA, 256 bits, and AVX-512 for wide registers, assembled with iced-x86.
 //!
 //! A kernel goes through [`flat`] (a list of items with their accesses), [`live`] (ranges of time in
 //! which a variable must keep its place), [`allocate`] (a register or a stack slot for each range) and
-//! [`emit`] (instructions). A register of the IR is a ymm register. Pointers and loop counters are in
+//! [`emit`] (instructions). A register of the IR is a ymm register, of the first 16, and has VEX instructions; a wide
+//! one is a zmm register, one of the upper 16 first. Pointers and loop counters are in
 //! general-purpose registers, integer arguments stay in memory, where the first argument register
 //! points to. Constants stand behind the code, at a multiple of 32 bytes.
 //!
@@ -23,13 +24,14 @@ mod scalar;
 mod tests;
 mod transpose;
 mod vector;
+mod wide;
 
 pub(crate) use abi::Abi;
 
 use super::Function;
 use crate::kernels::ir::{Kernel, Spills};
-use abi::VECTOR;
-use allocate::{NoRegister, assign};
+use abi::{VECTOR, WIDE};
+use allocate::{File, NoRegister, assign};
 use emit::{Allocation, Emitter};
 use flat::Class;
 
@@ -84,19 +86,26 @@ impl From<iced_x86::IcedError> for EmitError {
 pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function, EmitError> {
     let mut flat = flat::flatten(kernel)?;
     let mut ranges = live::ranges(&mut flat, &kernel.name)?;
-    let live = allocate::pressure(&ranges, Class::Vector);
+    let vectors = vector_file(kernel);
+    let live = allocate::pressure(&ranges, vectors);
     let no_register = |NoRegister| EmitError::Pressure {
         kernel: kernel.name.clone(),
         pressure: live,
-        available: VECTOR.len() as u32,
+        available: if kernel.wides > 0 { WIDE.len() } else { VECTOR.len() } as u32,
     };
     let mut homes = Vec::new();
-    let vector = assign(&mut flat, &mut ranges, Class::Vector, &VECTOR, kernel.spills, &mut homes);
+    let vector = assign(&mut flat, &mut ranges, vectors, kernel.spills, &mut homes);
     let vector = vector.map_err(no_register)?;
-    let general = abi.general();
-    let general = assign(&mut flat, &mut ranges, Class::General, general, Spills::Allowed, &mut homes);
+    let general = [(Class::General, &abi.general()[..])];
+    let general = assign(&mut flat, &mut ranges, &general, Spills::Allowed, &mut homes);
     let general = general.map_err(no_register)?;
     let allocation = Allocation { homes, vector, general };
     let (bytes, code_len) = Emitter::new(kernel, &flat, &allocation, abi)?.run()?;
     Ok(Function { symbol, bytes, align: pool::ALIGN as u64, code_len })
+}
+
+/// The vector registers of a kernel.
+fn vector_file(kernel: &Kernel) -> File<'static> {
+    const FILE: File<'_> = &[(Class::Vector, &VECTOR), (Class::Wide, &WIDE)];
+    if kernel.wides > 0 { FILE } else { &FILE[..1] }
 }

@@ -4,3 +4,4 @@ mod harness;
 mod native;
 mod random;
 mod shape;
+mod wide;

@@ -53,6 +53,7 @@ impl Emitter<'_> {
             Inst::Unary { op, dst, src } => self.unary(op, dst, src),
             Inst::Blend { dst, mask, on, off } => self.blend(dst, mask, on, off),
             Inst::Transpose { ref regs } => self.transpose(regs),
+            Inst::Wide(inst) => self.wide_inst(inst),
         }
     }
 

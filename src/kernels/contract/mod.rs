@@ -4,13 +4,14 @@
 //! channels. [`tile`] has the kernel of a tile; here are the rows, the segments of a row and the
 //! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
 
+mod register;
 pub(super) mod tile;
 
 use super::ir::LANES;
 use super::lower::{LowerError, Lowering};
 use super::step::{CallArg, Nest};
 use crate::plan::task::Contract;
-use crate::plan::tiles::{most_pixels, split_row};
+use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
 use tile::{Extra, Lanes, TileSpec};
 
@@ -115,10 +116,11 @@ impl Job<'_> {
         let dims = vec![x.dims[0], task.groups, self.panels, u64::from(rows.count)];
         let mut calls = Vec::new();
         let mut start = 0i64;
-        for (pixels, tiles) in split_row(u64::from(columns.count), self.pixels()) {
+        for (pixels, tiles) in split_row(u64::from(columns.count), self.pixels(low)) {
             let spec = TileSpec {
                 pixels,
                 vectors: self.vectors,
+                wide: is_wide(self.vectors, low.target()),
                 lanes,
                 rows: self.rows.dy.len() as u32,
                 dx: self.rows.dx.clone(),
@@ -171,8 +173,12 @@ impl Job<'_> {
     }
 
     /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.
-    fn pixels(&self) -> u32 {
-        if self.vectors == self.task.vectors { self.task.pixels } else { most_pixels(self.vectors) }
+    fn pixels(&self, low: &Lowering<'_>) -> u32 {
+        if self.vectors == self.task.vectors {
+            self.task.pixels
+        } else {
+            most_pixels(self.vectors, low.target())
+        }
     }
 
     /// Whether `x` is one pixel of planar channels, which are adjacent as in a block.

@@ -1,4 +1,5 @@
-//! The kernel of a contraction: `tiles` tiles of `pixels × vectors` along a row.
+//! The kernel of a contraction: `tiles` tiles of `pixels × vectors` along a row, two vectors a register
+//! where they are wide.
 //!
 //! | argument   | what                                                              |
 //! |------------|-------------------------------------------------------------------|
@@ -13,10 +14,12 @@
 //! | bias, …    | where there is a bias: its vectors; the epilogue's operands       |
 //!
 //! Registers: `pixels · vectors` accumulators, `vectors` weights, one broadcast: 6·2 + 2 + 1 = 15 of 16
-//! in the usual tile. Loads bind less than FMAs from 2 vectors on: 8 loads for 12 FMAs, two of either a cycle.
+//! in the usual tile, 14·2 + 2 + 1 = 31 of 32 wide ones. Loads bind less than FMAs from 2 columns of registers on:
+//! 8 loads for 12 FMAs, two of either a cycle.
 
+use super::register::Register;
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VECTOR_BYTES, Vreg};
+use crate::kernels::ir::{Count, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
@@ -68,6 +71,8 @@ impl Extra {
 pub(in crate::kernels) struct TileSpec {
     pub(in crate::kernels) pixels: u32,
     pub(in crate::kernels) vectors: u32,
+    /// Whether two vectors share a register; they are an even number then.
+    pub(in crate::kernels) wide: bool,
     pub(in crate::kernels) lanes: Lanes,
     /// Rows of taps.
     pub(in crate::kernels) rows: u32,
@@ -85,10 +90,11 @@ pub(in crate::kernels) struct TileSpec {
 }
 
 /// The variables of the kernel that the pieces share.
-struct Vars {
-    acc: Vec<Vreg>,
-    weights: Vec<Vreg>,
-    broadcast: Vreg,
+struct Vars<R> {
+    /// By column of registers, then by pixel.
+    acc: Vec<Vec<R>>,
+    weights: Vec<R>,
+    broadcast: R,
     /// The tap row being read.
     x: Ptr,
     w: Ptr,
@@ -97,6 +103,10 @@ struct Vars {
 
 impl TileSpec {
     pub(in crate::kernels) fn kernel(&self) -> Kernel {
+        if self.wide { self.kernel_of::<Wide>() } else { self.kernel_of::<Vreg>() }
+    }
+
+    fn kernel_of<R: Register>(&self) -> Kernel {
         let mut k = KernelBuilder::new(self.name());
         let (x, w, out) = (k.ptr_arg(), k.ptr_arg(), k.ptr_arg());
         let (tiles, blocks, plane, row) = (k.int_arg(), k.int_arg(), k.int_arg(), k.int_arg());
@@ -108,15 +118,21 @@ impl TileSpec {
             .map(|&extra| (extra, k.ptr_arg(), (extra == Extra::Full).then(|| k.int_arg())))
             .collect();
 
-        let acc = (0..self.pixels * self.vectors).map(|_| k.vreg()).collect();
+        let columns = self.vectors / R::BLOCKS;
+        let mut acc = vec![Vec::new(); columns as usize];
+        for _ in 0..self.pixels {
+            acc.iter_mut().for_each(|column| column.push(R::new(&mut k)));
+        }
         // With one pixel each weight is used once and stays in memory.
-        let weights = if self.pixels > 1 { self.vectors } else { 0 };
-        let weights = (0..weights).map(|_| k.vreg()).collect();
+        let weights = if self.pixels > 1 { columns } else { 0 };
+        let weights = (0..weights).map(|_| R::new(&mut k)).collect();
         let block_x = k.ptr();
-        let vars = Vars { acc, weights, broadcast: k.vreg(), x: k.ptr(), w: k.ptr(), row };
+        let vars = Vars { acc, weights, broadcast: R::new(&mut k), x: k.ptr(), w: k.ptr(), row };
 
         k.repeat(Count::Int(tiles), |k| {
-            self.start(k, &vars, bias);
+            for (column, acc) in (0..).zip(&vars.acc) {
+                R::start(k, acc, bias.map(|bias| bias.at(column * R::BYTES)));
+            }
             k.set_ptr(block_x, x, Offset::Bytes(0));
             k.set_ptr(vars.w, w, Offset::Bytes(0));
             let (lanes, rest) = match self.lanes {
@@ -152,38 +168,19 @@ impl TileSpec {
             Lanes::Block { rest } => format!("_rest{rest}"),
             Lanes::Single => "_planar".to_owned(),
         };
-        format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{lanes}")
-    }
-
-    fn acc(&self, vars: &Vars, pixel: u32, vector: u32) -> Vreg {
-        vars.acc[(pixel * self.vectors + vector) as usize]
-    }
-
-    /// Accumulators start as the bias, or 0.
-    fn start(&self, k: &mut KernelBuilder, vars: &Vars, bias: Option<Ptr>) {
-        for v in 0..self.vectors {
-            for p in 0..self.pixels {
-                let dst = self.acc(vars, p, v);
-                match bias {
-                    Some(bias) if p == 0 => {
-                        k.inst(Inst::Load { dst, addr: bias.at(v as i32 * VECTOR_BYTES as i32) });
-                    }
-                    Some(_) => k.inst(Inst::Move { dst, src: self.acc(vars, 0, v) }),
-                    None => k.inst(Inst::Splat { dst, bits: 0 }),
-                }
-            }
-        }
+        let wide = if self.wide { "_wide" } else { "" };
+        format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{wide}{lanes}")
     }
 
     /// All taps of `lanes` input channels. The panel has all 8 lanes of a block, and this leaves
     /// `vars.w` behind the whole block only where all are used.
-    fn block(&self, k: &mut KernelBuilder, vars: &Vars, lanes: u32) {
+    fn block<R: Register>(&self, k: &mut KernelBuilder, vars: &Vars<R>, lanes: u32) {
         let panel_lanes = match self.lanes {
             Lanes::Block { .. } => LANES as u32,
             Lanes::Single => 1,
         };
         let tap_bytes = (panel_lanes * self.vectors) as i32 * VECTOR_BYTES as i32;
-        let tap_fmas = lanes * self.pixels * self.vectors;
+        let tap_fmas = lanes * self.pixels * self.vectors / R::BLOCKS;
         let columns = self.dx.len() as u32;
         let row_fmas = tap_fmas * columns;
         let column_gap = even_gap(&self.dx);
@@ -226,30 +223,39 @@ impl TileSpec {
         });
     }
 
-    /// One tap: for each lane, every pixel's broadcast into every vector.
-    fn tap(&self, k: &mut KernelBuilder, vars: &Vars, lanes: u32, x: i32, w: i32) {
+    /// One tap: for each lane, every pixel's broadcast into every register.
+    fn tap<R: Register>(&self, k: &mut KernelBuilder, vars: &Vars<R>, lanes: u32, x: i32, w: i32) {
         for lane in 0..lanes {
-            let w_at = |v: u32| vars.w.at(w + (lane * self.vectors + v) as i32 * VECTOR_BYTES as i32);
-            for (v, &dst) in vars.weights.iter().enumerate() {
-                k.inst(Inst::Load { dst, addr: w_at(v as u32) });
+            let first = w + (lane * self.vectors) as i32 * VECTOR_BYTES as i32;
+            let w_at = |column: i32| vars.w.at(first + column * R::BYTES);
+            for (column, weight) in (0..).zip(&vars.weights) {
+                weight.load(k, w_at(column));
             }
-            for p in 0..self.pixels {
-                let at = x + p as i32 * self.stride * self.column_bytes + lane as i32 * 4;
-                k.inst(Inst::LoadSplat { dst: vars.broadcast, addr: vars.x.at(at) });
-                for v in 0..self.vectors {
-                    let weight =
-                        vars.weights.get(v as usize).map_or_else(|| Operand::Mem(w_at(v)), |&r| r.into());
-                    k.fma(self.acc(vars, p, v), vars.broadcast, weight);
+            for p in 0..self.pixels as i32 {
+                let x = vars.x.at(x + p * self.stride * self.column_bytes + lane as i32 * 4);
+                let sums = vars.acc.iter().map(|column| column[p as usize]);
+                // What is used once needs no register.
+                if let ([acc], [weight]) = (&vars.acc[..], &vars.weights[..])
+                    && acc[p as usize].fma_splat(k, *weight, x)
+                {
+                    continue;
+                }
+                vars.broadcast.load_splat(k, x);
+                for (column, sum) in sums.enumerate() {
+                    match vars.weights.get(column) {
+                        Some(&weight) => sum.fma(k, vars.broadcast, weight),
+                        None => sum.fma_memory(k, vars.broadcast, w_at(column as i32)),
+                    }
                 }
             }
         }
     }
 
     /// Applies the epilogue and stores.
-    fn finish(
+    fn finish<R: Register>(
         &self,
         k: &mut KernelBuilder,
-        vars: &Vars,
+        vars: &Vars<R>,
         out: Ptr,
         out_plane: Int,
         extras: &[(Extra, Ptr, Option<Int>)],
@@ -262,7 +268,7 @@ impl TileSpec {
         }
         for v in 0..self.vectors {
             for p in 0..self.pixels {
-                let sum = self.acc(vars, p, v);
+                let sum = vars.acc[(v / R::BLOCKS) as usize][p as usize].block(k, v % R::BLOCKS);
                 let result = match &self.expr {
                     None => sum,
                     Some(expr) => pointwise::emit_expr(k, expr, |k, input| {

@@ -5,6 +5,7 @@ use crate::kernels::testbed::{Bed, bound, cases};
 use crate::plan::Halo;
 use crate::plan::task::{Lead, PackPanels};
 use crate::plan::tiles::tile_vectors;
+use crate::target::Target;
 
 proptest! {
     #![proptest_config(cases(96))]
@@ -14,13 +15,14 @@ proptest! {
     fn is_the_formula(
         rows in prop_oneof![Just(1u64), 1..20u64, 60..100u64],
         inner in 1..20u64,
-        columns in prop_oneof![1..9u64, 1..50u64],
+        columns in prop_oneof![1..9u64, 1..50u64, 50..120u64],
         outer in 1..4u64,
         matrices in 1..4u64,
         same in any::<[bool; 2]>(),
         bias in any::<bool>(),
+        target in prop_oneof![Just(Target::X64_AVX2), Just(Target::X64_AVX512)],
     ) {
-        let mut bed = Bed::new();
+        let mut bed = Bed::for_target(target);
         let planar = LayoutKind::Planar;
         // `x` is repeated along the outer axis, or `w` along the inner one.
         let [x_steps, w_steps] = [
@@ -32,7 +34,7 @@ proptest! {
         let x = bed.random([many(x_steps) * rows, inner, 1, 1], planar, Halo::NONE, false);
         let groups = many(w_steps);
         let w = bed.random([groups, inner, columns, 1], planar, Halo::NONE, false);
-        let vectors = tile_vectors(columns.div_ceil(8), rows == 1);
+        let vectors = tile_vectors(columns.div_ceil(8), rows == 1, &target);
         let pack = PackPanels {
             w,
             transposed: true,

@@ -20,6 +20,14 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         k.advance(x, 32);
         let row = k.ptr();
         k.lookup(row, x, y.at(0), (-4, 4));
+        let (a, b) = (k.wide(), k.wide());
+        k.wide_inst(WideInst::Load { dst: a, addr: x.at(64) });
+        k.wide_inst(WideInst::LoadSplat { dst: b, addr: x.at(4) });
+        for operand in [WideOperand::Reg(b), WideOperand::Mem(y.at(0)), WideOperand::Splat(y.at(8))] {
+            k.wide_inst(WideInst::Fma { acc: a, a: b, b: operand });
+        }
+        k.half(a, false);
+        k.half(a, true);
     });
     let kernel = k.finish(Spills::Allowed);
     let args = vec![
@@ -66,6 +74,13 @@ k0: kernel demo(p0, p1, i2)
     store 3 of [p1 + 4], v6
     p0 = p0 + 32
     p2 = p0 + lookup [p1] in -4..=4
+    w0 = load [p0 + 64]
+    w1 = load splat [p0 + 4]
+    w0 = fma w0, w1, w1
+    w0 = fma w0, w1, [p1]
+    w0 = fma w0, w1, splat [p1 + 8]
+    v7 = low w0
+    v8 = high w0
   }
 ";
     assert_eq!(lowered.to_string(), expected);

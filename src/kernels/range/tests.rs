@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::{ArgValue, FmaRounding, Memory, Place, run_kernel};
-use crate::kernels::ir::Spills;
+use crate::kernels::ir::{Spills, Wide};
 use crate::kernels::step::{Base, TableArg};
 
 #[test]
@@ -83,12 +83,23 @@ fn statements(depth: u32) -> BoxedStrategy<Vec<Stmt>> {
             lanes,
         })
     });
+    let wide = (0u32..3, -9i32..9, 0u8..4).prop_map(|(ptr, offset, kind)| {
+        let (addr, acc) = (Ptr(ptr).at(4 * offset), Wide(0));
+        let start = Stmt::Inst(Inst::Wide(WideInst::Splat { dst: acc, bits: 0 }));
+        let read = Stmt::Inst(Inst::Wide(match kind {
+            0 => WideInst::Load { dst: acc, addr },
+            1 => WideInst::LoadSplat { dst: acc, addr },
+            2 => WideInst::Fma { acc, a: acc, b: WideOperand::Mem(addr) },
+            _ => WideInst::Fma { acc, a: acc, b: WideOperand::Splat(addr) },
+        }));
+        Stmt::Loop { count: Count::Static(1), body: vec![start, read] }
+    });
     if depth == 0 {
-        prop::collection::vec(prop_oneof![advance, load], 1..4).boxed()
+        prop::collection::vec(prop_oneof![advance, load, wide], 1..4).boxed()
     } else {
         let count = (1u32..6).prop_map(Count::Static);
         let body = (count, statements(depth - 1)).prop_map(|(count, body)| Stmt::Loop { count, body });
-        prop::collection::vec(prop_oneof![advance, load, body], 1..5).boxed()
+        prop::collection::vec(prop_oneof![advance, load, wide, body], 1..5).boxed()
     }
 }
 
@@ -101,6 +112,7 @@ proptest! {
             name: "random".to_owned(),
             args: vec![Arg::Ptr(Ptr(0))],
             vregs: 1,
+            wides: 1,
             ptrs: 3,
             body: [1, 2]
                 .map(|i| Stmt::Advance { dst: Ptr(i), base: Ptr(0), by: Offset::Bytes(40 * i as i32) })

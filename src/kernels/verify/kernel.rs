@@ -3,12 +3,14 @@
 use super::Problem;
 use crate::kernels::ir::{
     Addr, Arg, Count, Inst, Int, Kernel, LANES, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Stmt, VecUnary, Vreg,
+    Wide, WideInst, WideOperand,
 };
 
 /// Which variables are assigned, by number.
 #[derive(Clone)]
 struct Assigned {
     vregs: Vec<bool>,
+    wides: Vec<bool>,
     ptrs: Vec<bool>,
 }
 
@@ -23,8 +25,11 @@ struct Verifier<'a> {
 
 pub(super) fn verify(kernel: &Kernel) -> Vec<Problem> {
     let mut verifier = Verifier { kernel, path: Vec::new(), at: None, problems: Vec::new() };
-    let mut assigned =
-        Assigned { vregs: vec![false; kernel.vregs as usize], ptrs: vec![false; kernel.ptrs as usize] };
+    let mut assigned = Assigned {
+        vregs: vec![false; kernel.vregs as usize],
+        wides: vec![false; kernel.wides as usize],
+        ptrs: vec![false; kernel.ptrs as usize],
+    };
     for arg in &kernel.args {
         if let Arg::Ptr(ptr) = *arg {
             if assigned.ptrs.get(ptr.0 as usize) == Some(&true) {
@@ -175,6 +180,44 @@ impl<'a> Verifier<'a> {
                     self.reg(reg, assigned);
                 }
             }
+            Inst::Wide(inst) => self.wide_inst(inst, assigned),
+        }
+    }
+
+    fn wide_inst(&mut self, inst: WideInst, assigned: &mut Assigned) {
+        match inst {
+            WideInst::Splat { dst, .. } => self.set_wide(dst, assigned),
+            WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {
+                self.addr(addr, assigned);
+                self.set_wide(dst, assigned);
+            }
+            WideInst::Fma { acc, a, b } => {
+                self.wide(acc, assigned);
+                self.wide(a, assigned);
+                match b {
+                    WideOperand::Reg(reg) => self.wide(reg, assigned),
+                    WideOperand::Mem(addr) | WideOperand::Splat(addr) => self.addr(addr, assigned),
+                }
+            }
+            WideInst::Half { dst, src, .. } => {
+                self.wide(src, assigned);
+                self.set(dst, assigned);
+            }
+        }
+    }
+
+    fn wide(&mut self, reg: Wide, assigned: &Assigned) {
+        match assigned.wides.get(reg.0 as usize) {
+            None => self.report(format!("there is no {reg}")),
+            Some(false) => self.report(format!("{reg} may be read before it is assigned")),
+            Some(true) => {}
+        }
+    }
+
+    fn set_wide(&mut self, reg: Wide, assigned: &mut Assigned) {
+        match assigned.wides.get_mut(reg.0 as usize) {
+            None => self.report(format!("there is no {reg}")),
+            Some(assigned) => *assigned = true,
         }
     }
 

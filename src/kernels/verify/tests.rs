@@ -1,6 +1,8 @@
 use super::*;
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Count, Inst, Offset, Ptr, Spills, Stmt, VecBinary, VecUnary, Vreg};
+use crate::kernels::ir::{
+    Count, Inst, Offset, Ptr, Spills, Stmt, VecBinary, VecUnary, Vreg, Wide, WideInst, WideOperand,
+};
 use crate::kernels::step::TableArg;
 
 /// `out[r][i] = x[r][i] + x[r][i + 8]` for rows of 24 floats 128 bytes apart, 16 at a time, `n` times.
@@ -223,6 +225,16 @@ fn finds_malformed_statements() {
         let mut regs: [Vreg; 8] = std::array::from_fn(|_| k.load(p.at(0), 8));
         regs[3] = regs[6];
         k.inst(Inst::Transpose { regs });
+    });
+    found("w0 may be read before", &|k, _| {
+        let wide = k.wide();
+        drop_reg(k.half(wide, true));
+    });
+    found("there is no w3", &|k, _| k.wide_inst(WideInst::Splat { dst: Wide(3), bits: 0 }));
+    found("6 is no multiple", &|k, p| {
+        let (acc, b) = (k.wide(), WideOperand::Splat(p.at(6)));
+        k.wide_inst(WideInst::Load { dst: acc, addr: p.at(64) });
+        k.wide_inst(WideInst::Fma { acc, a: acc, b });
     });
     let nest = |k: &mut KernelBuilder, depth: usize| {
         fn inner(k: &mut KernelBuilder, depth: usize) {

@@ -21,7 +21,7 @@ use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest};
 use crate::plan::task::{Tiles, Winograd};
-use crate::plan::tiles::{most_pixels, split_row};
+use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, View};
 
 /// One step, a unit of which is a chunk of tiles; of transformed inputs, some panels of a chunk.
@@ -264,12 +264,14 @@ impl Job<'_> {
         let position_weights = block_weights * self.out.planes() as i64;
         let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
         let block = self.chunks.block();
+        let vectors = group.vectors as u32;
         let mut calls = Vec::new();
         let mut start = 0;
-        for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(group.vectors as u32)) {
+        for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(vectors, low.target())) {
             let spec = TileSpec {
                 pixels,
-                vectors: group.vectors as u32,
+                vectors,
+                wide: is_wide(vectors, low.target()),
                 lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
                 rows: 1,
                 dx: vec![0],

@@ -123,7 +123,7 @@ fn memory_beyond_reason_is_an_error() {
 
 #[test]
 fn code_for_another_machine_is_not_loaded() {
-    let foreign = [Target::X64_AVX2, Target::X64, Target::AARCH64]
+    let foreign = [Target::X64_AVX512, Target::X64_AVX2, Target::X64, Target::AARCH64]
         .into_iter()
         .find(|target| Supported::check(target.isa).is_none());
     let Some(foreign) = foreign else { return };

@@ -51,10 +51,11 @@ fn compare(_: &Kernel, _: &Case, _: &Memory, _: &[(Function, Abi)]) {
 #[track_caller]
 fn compare(kernel: &Kernel, case: &Case, memory: &Memory, functions: &[(Function, Abi)]) {
     use super::native::{Native, Pages};
-    use crate::target::{Isa, Supported};
+    use crate::target::{Supported, Target};
 
-    if Supported::check(Isa::X64 { avx2_fma: true }).is_none() {
-        eprintln!("skipped: code was assembled, this machine has no AVX2 or no FMA");
+    let target = if kernel.wides > 0 { Target::X64_AVX512 } else { Target::X64_AVX2 };
+    if Supported::check(target.isa).is_none() {
+        eprintln!("skipped: code was assembled, this machine is no {target}");
         return;
     }
     for &(ref function, abi) in functions {

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::harness::{Case, Rng, at, check, int, numbers};
-use crate::code::x64::abi::{Abi, VECTOR};
+use crate::code::x64::abi::Abi;
 use crate::code::x64::allocate::{Home, assign};
 use crate::code::x64::flat::{Class, Role, flatten};
 use crate::code::x64::live::{Kind, ranges};
+use crate::code::x64::vector_file;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::ArgValue;
 use crate::kernels::ir::{
     Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
+    Wide, WideInst, WideOperand,
 };
 
 /// Words of a buffer; pointers start in the middle and stay within.
@@ -29,6 +31,8 @@ struct Writer {
     rng: Rng,
     bits: Vec<Vreg>,
     floats: Vec<Vreg>,
+    /// Floats.
+    wides: Vec<Wide>,
     /// Read only, then written only, then moving ones derived from the former.
     inputs: Vec<Ptr>,
     outputs: Vec<Ptr>,
@@ -130,7 +134,31 @@ impl Writer {
         }
     }
 
+    fn wide_inst(&mut self, k: &mut KernelBuilder) {
+        let (dst, a) = (self.rng.pick(&self.wides), self.rng.pick(&self.wides));
+        let addr = self.input().at(self.offset());
+        let inst = match self.rng.below(8) {
+            0 => WideInst::Splat { dst, bits: 0 },
+            1 => WideInst::Splat { dst, bits: self.constant() },
+            2 => WideInst::Load { dst, addr },
+            3 => WideInst::LoadSplat { dst, addr },
+            4 | 5 => WideInst::Half { dst: self.float(), src: a, high: self.rng.below(2) == 0 },
+            _ => {
+                let b = match self.rng.below(3) {
+                    0 => WideOperand::Reg(self.rng.pick(&self.wides)),
+                    1 => WideOperand::Mem(addr),
+                    _ => WideOperand::Splat(addr),
+                };
+                WideInst::Fma { acc: dst, a, b }
+            }
+        };
+        k.wide_inst(inst);
+    }
+
     fn inst(&mut self, k: &mut KernelBuilder) {
+        if !self.wides.is_empty() && self.rng.below(4) == 0 {
+            return self.wide_inst(k);
+        }
         let (bits, float) = (self.bits(), self.float());
         let stride = self.rng.pick(&[8, 12, 20, -4, -16]);
         let lanes = 1 + self.rng.below(8);
@@ -209,9 +237,15 @@ impl Writer {
     }
 }
 
-fn random_kernel(seed: u64, registers: usize, pointers: usize, statements: usize) -> (Kernel, Case) {
+fn random_kernel(
+    seed: u64,
+    registers: usize,
+    wides: usize,
+    pointers: usize,
+    statements: usize,
+) -> (Kernel, Case) {
     let mut rng = Rng(seed);
-    let mut k = KernelBuilder::new(format!("random {seed} {registers} {pointers} {statements}"));
+    let mut k = KernelBuilder::new(format!("random {seed} {registers} {wides} {pointers} {statements}"));
     let mut args: Vec<ArgValue> = Vec::new();
     let mut buffers = Vec::new();
     let mut buffer = |k: &mut KernelBuilder, args: &mut Vec<ArgValue>, words: Vec<u32>| {
@@ -234,11 +268,16 @@ fn random_kernel(seed: u64, registers: usize, pointers: usize, statements: usize
         k.set_ptr(ptr, inputs[i % 2], Offset::Bytes(4 * i as i32));
     }
     let registers: Vec<Vreg> = (0..registers).map(|i| k.load(inputs[0].at(32 * i as i32), 8)).collect();
+    let wides: Vec<Wide> = (0..wides).map(|_| k.wide()).collect();
+    for (i, &dst) in wides.iter().enumerate() {
+        k.wide_inst(WideInst::Load { dst, addr: inputs[1].at(36 * i as i32) });
+    }
     let (bits, floats) = registers.split_at(registers.len() / 2);
     let mut writer = Writer {
         rng,
         bits: bits.to_vec(),
         floats: floats.to_vec(),
+        wides: wides.clone(),
         inputs,
         outputs,
         moving,
@@ -257,6 +296,12 @@ fn random_kernel(seed: u64, registers: usize, pointers: usize, statements: usize
         let value = k.load_splat(ptr.at(0));
         k.store(writer.outputs[1].at(4096 + 32 * i as i32), value, 8);
     }
+    for (i, &wide) in wides.iter().enumerate() {
+        for high in [false, true] {
+            let value = k.half(wide, high);
+            k.store(writer.outputs[1].at(6144 + 64 * i as i32 + 32 * i32::from(high)), value, 8);
+        }
+    }
     (k.finish(Spills::Allowed), Case { buffers, args })
 }
 
@@ -265,8 +310,8 @@ fn check_homes(kernel: &Kernel) {
     let mut flat = flatten(kernel).unwrap();
     let mut ranges = ranges(&mut flat, "").unwrap();
     let mut homes = Vec::new();
-    for (class, registers) in [(Class::Vector, &VECTOR[..]), (Class::General, &Abi::SysV.general()[..])] {
-        assign(&mut flat, &mut ranges, class, registers, Spills::Allowed, &mut homes).unwrap();
+    for file in [vector_file(kernel), &[(Class::General, &Abi::SysV.general()[..])]] {
+        assign(&mut flat, &mut ranges, file, Spills::Allowed, &mut homes).unwrap();
     }
     let mut last = HashMap::new();
     let mut order: Vec<usize> = (0..ranges.len()).filter(|&n| ranges[n].kind != Kind::Gone).collect();
@@ -275,7 +320,14 @@ fn check_homes(kernel: &Kernel) {
         let range = ranges[number];
         let in_register = matches!(homes[number], Home::Register(_));
         assert_eq!(in_register, range.kind != Kind::Memory, "{number}: {range:?}");
-        let Some(before) = last.insert((range.class as u8, homes[number]), range) else { continue };
+        match homes[number] {
+            Home::Slot(_) => assert_ne!(range.class, Class::Wide),
+            // The upper ones have no names in the instructions of other classes.
+            Home::Register(register) => assert!(register < 16 || range.class == Class::Wide),
+        }
+        let Some(before) = last.insert((range.class == Class::General, homes[number]), range) else {
+            continue;
+        };
         assert!(before.end < range.start, "{before:?} and {range:?} have the same home");
     }
     for (p, item) in (0..).zip(&flat.items) {
@@ -298,10 +350,11 @@ proptest! {
     fn random_kernels_compute_what_the_interpreter_does(
         seed: u64,
         registers in 2_usize..32,
+        wides in prop_oneof![Just(0_usize), 1_usize..26],
         pointers in 1_usize..24,
         statements in 1_usize..120,
     ) {
-        let (kernel, case) = random_kernel(seed, registers, pointers, statements);
+        let (kernel, case) = random_kernel(seed, registers, wides, pointers, statements);
         check_homes(&kernel);
         check(&kernel, &case);
     }

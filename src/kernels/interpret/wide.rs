@@ -1,0 +1,39 @@
+//! Operations on wide registers, as pairs of vectors.
+
+use super::lanes::{self, Lanes};
+use super::{Fault, Machine, Memory};
+use crate::kernels::ir::{Addr, LANES, VECTOR_BYTES, Wide, WideInst, WideOperand};
+
+impl Machine {
+    pub(super) fn wide_inst(&mut self, inst: WideInst, memory: &Memory) -> Result<(), Fault> {
+        let (dst, value) = match inst {
+            WideInst::Splat { dst, bits } => (dst, [[bits; LANES]; 2]),
+            WideInst::Load { dst, addr } => (dst, self.load_wide(addr, memory)?),
+            WideInst::LoadSplat { dst, addr } => (dst, [[memory.load(self.place(addr)?)?; LANES]; 2]),
+            WideInst::Fma { acc, a, b } => {
+                let (sum, a) = (self.wide(acc)?, self.wide(a)?);
+                let b = match b {
+                    WideOperand::Reg(reg) => self.wide(reg)?,
+                    WideOperand::Mem(addr) => self.load_wide(addr, memory)?,
+                    WideOperand::Splat(addr) => [[memory.load(self.place(addr)?)?; LANES]; 2],
+                };
+                (acc, [0, 1].map(|half| lanes::fma(sum[half], a[half], b[half], self.rounding)))
+            }
+            WideInst::Half { dst, src, high } => {
+                let halves = self.wide(src)?;
+                return self.set_reg(dst, halves[usize::from(high)]);
+            }
+        };
+        *self.wides.get_mut(dst.0 as usize).ok_or(Fault::Wide(dst))? = Some(value);
+        Ok(())
+    }
+
+    fn load_wide(&self, addr: Addr, memory: &Memory) -> Result<[Lanes; 2], Fault> {
+        let place = self.place(addr)?;
+        Ok([memory.load_vector(place)?, memory.load_vector(place.plus(VECTOR_BYTES)?)?])
+    }
+
+    fn wide(&self, reg: Wide) -> Result<[Lanes; 2], Fault> {
+        self.wides.get(reg.0 as usize).copied().flatten().ok_or(Fault::Wide(reg))
+    }
+}
