@@ -12,7 +12,7 @@ use convc::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 use convc::pipeline;
 use convc::runtime::Loaded;
 use convc::target::Target;
-use convc::{Model, Options, Tensor};
+use convc::{Math, Model, Options, Tensor};
 
 /// How long one measurement takes at least.
 const SLICE_SECONDS: f64 = 0.02;
@@ -107,6 +107,12 @@ const LAYERS: &[Layer] = &[
         multiply_adds: 128.0 * 128.0 * 9.0 * 28.0 * 28.0,
     },
     Layer {
+        name: "3x3 256->256 @14",
+        text: "model m {\n  input x [256, 14, 14]\n  c = conv(kernel=3, pad=1, out=256)\n  relu\n}\n",
+        dims: [256, 14, 14],
+        multiply_adds: 256.0 * 256.0 * 9.0 * 14.0 * 14.0,
+    },
+    Layer {
         name: "3x3 512->512 @7",
         text: "model m {\n  input x [512, 7, 7]\n  c = conv(kernel=3, pad=1, out=512)\n  relu\n}\n",
         dims: [512, 7, 7],
@@ -146,21 +152,20 @@ const LAYERS: &[Layer] = &[
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    println!("{:<20} {:<10} {:>9} {:>9} {:>9} {:>7}", "layer", "backend", "µs", "GFLOP/s", "peak", "share");
+    println!("{:<20} {:<16} {:>9} {:>9} {:>9} {:>7}", "layer", "backend", "µs", "GFLOP/s", "peak", "share");
     for layer in
         LAYERS.iter().filter(|l| wanted.is_empty() || wanted.iter().any(|w| l.name.contains(w.as_str())))
     {
-        let backends = [Options::default().resolved_backend(), Backend::Cranelift];
-        for (i, backend) in backends.into_iter().enumerate() {
-            if i > 0 && backend == backends[0] {
-                continue;
-            }
-            measure(layer, backend);
+        let best = Options::default().resolved_backend();
+        measure(layer, best, Math::Default);
+        measure(layer, best, Math::Strict);
+        if best != Backend::Cranelift {
+            measure(layer, Backend::Cranelift, Math::Default);
         }
     }
 }
 
-fn measure(layer: &Layer, backend: Backend) {
+fn measure(layer: &Layer, backend: Backend, math: Math) {
     // The peak is the machine's: always by the widest emitter.
     let peak = peak_program(Options::default().resolved_backend());
     let mut peak_scratch = peak.scratch(1).expect("there is memory");
@@ -168,7 +173,9 @@ fn measure(layer: &Layer, backend: Backend) {
     let peak_flops = f64::from(CHAINS * 4) * 16.0 * PEAK_LOOPS as f64;
 
     let model = Model::from_str("layer", layer.text).expect("the text parses");
-    let program = model.compile(&Options::default().input(layer.dims).backend(backend)).expect("it compiles");
+    let program = model
+        .compile(&Options::default().input(layer.dims).backend(backend).math(math))
+        .expect("it compiles");
     let mut x = Tensor::zeros(&layer.dims).expect("there is memory");
     for (i, v) in x.data_mut().iter_mut().enumerate() {
         *v = (i % 97) as f32 / 97.0 - 0.5;
@@ -195,9 +202,9 @@ fn measure(layer: &Layer, backend: Backend) {
     let gflops = median(rates.iter().map(|r| r.0 / 1e9).collect());
     let top = median(rates.iter().map(|r| r.1 / 1e9).collect());
     println!(
-        "{:<20} {:<10} {:>9.1} {:>9.1} {:>9.1} {:>6.1}%",
+        "{:<20} {:<16} {:>9.1} {:>9.1} {:>9.1} {:>6.1}%",
         layer.name,
-        format!("{backend:?}"),
+        format!("{backend:?}{}", if math == Math::Strict { " strict" } else { "" }),
         median(times) * 1e6,
         gflops,
         top,

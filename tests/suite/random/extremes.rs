@@ -5,7 +5,7 @@ use convc::graph::{
     Border, Conv, ConvTranspose, Op, PadMode, Pads, Pool, PoolKind, ReduceKind, Type, UnaryOp, Value, Window,
 };
 use convc::kernels::step::Base;
-use convc::plan::{Plan, TaskKind};
+use convc::plan::{Plan, PlanOptions, TaskKind};
 use convc::tensor::Tensor;
 use convc::{pipeline, target::Target};
 
