@@ -4,19 +4,21 @@
 //! come from beyond the first-level cache. Only quotients of costs matter.
 
 use super::task::{Tiles, WinogradTile};
-use super::tiles::{most_pixels, tile_vectors};
+use super::tiles::{most_pixels, split_row, tile_vectors};
 use crate::kernels::ir::{LANES, VECTOR_BYTES};
 use crate::target::{Isa, Target, X64Level};
 
-/// Of the multiply-add units' rate, what a contraction reaches while its data is in the first-level cache.
-const REACHED: f64 = 0.9;
+/// Of the multiply-add units' rate, what a contraction of enough pixels reaches.
+const REACHED: f64 = 0.92;
+/// Cycles from a multiply-add to the next one of the same sum.
+const LATENCY: f64 = 4.0;
 /// Bytes a cycle from the second-level cache, beside the arithmetic.
 const L2_RATE: f64 = 64.0;
-/// Bytes a cycle from beyond the second-level cache.
-const FAR_RATE: f64 = 12.0;
+/// Bytes a cycle from beyond the second-level cache, beside the arithmetic.
+const FAR_RATE: f64 = 5.0;
 /// Bytes a cycle from memory.
 const MEMORY_RATE: f64 = 3.0;
-/// How much larger than the second-level cache weights may be to be found in a cache when they are needed again.
+/// How many times the second-level cache weights may take to be found in a cache when they are needed again.
 const LAST_LEVEL: u64 = 16;
 /// Cycles of a call.
 const CALL: f64 = 40.0;
@@ -62,21 +64,22 @@ fn fetch(bytes: u64, target: &Target) -> f64 {
     bytes as f64 / rate
 }
 
+/// Cycles in which a row of `pixels` pixels, cut into tiles of registers, takes one input channel and tap into one
+/// block of output channels, where `blocks` of them are computed.
+fn row(pixels: u64, blocks: u64, target: &Target) -> f64 {
+    let vectors = tile_vectors(blocks, false);
+    // Few sums do not hide the latency.
+    let tile = |p: u32| (f64::from(p * vectors) / rate(target)).max(LATENCY);
+    let tiles = split_row(pixels, most_pixels(vectors));
+    tiles.iter().map(|&(p, count)| tile(p) * count as f64).sum::<f64>() / f64::from(vectors) / REACHED
+}
+
 /// By taps.
 pub(super) fn direct(layer: &Layer, target: &Target) -> f64 {
     let [_, blocks] = layer.blocks();
     let [h, w] = layer.out;
-    let multiply_adds = (9 * h * w * layer.in_channels * blocks) as f64;
-    let vectors = tile_vectors(blocks, false, target);
-    let weights = layer.weight_bytes(9);
-    // Where a panel exceeds the first-level cache, every tile of pixels fetches it again.
-    let panel = 9 * layer.in_channels * u64::from(vectors) * VECTOR_BYTES as u64;
-    let passes = if panel > u64::from(target.l1_bytes) / 2 {
-        h * w.div_ceil(u64::from(most_pixels(vectors, target)))
-    } else {
-        1
-    };
-    multiply_adds / rate(target) / REACHED + (weights * passes) as f64 / L2_RATE + fetch(weights, target)
+    let rows = (9 * h * layer.in_channels * blocks) as f64;
+    rows * row(w, blocks, target) + fetch(layer.weight_bytes(9), target)
 }
 
 /// Vector operations of a tile's two transforms, of one block of channels each.
@@ -93,18 +96,21 @@ pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Targ
     let count: u64 = tiles.count().iter().product();
     let chunks: u64 = tiles.chunks().iter().product();
     let positions = u64::from(tiles.tile.positions());
-    let multiply_adds = (positions * count * layer.in_channels * outs) as f64;
+    let sums = (positions * layer.in_channels * outs) as f64;
+    let chunk = tiles.chunk_tiles();
+    let products = sums * row(chunk, outs, target) * count as f64 / chunk as f64;
     let [scatter, gather] = transforms(tiles.tile);
-    let transforms = count as f64 * (ins as f64 * scatter + outs as f64 * gather);
+    let transforms = count as f64 * (ins as f64 * scatter + outs as f64 * gather) / rate(&target.without_wide());
     let vectors = u64::from(tile_vectors(outs, false, target));
     let calls = (chunks * positions * outs.div_ceil(vectors)) as f64;
     let weights = layer.weight_bytes(positions);
-    // Each chunk takes all weights, or each panel's weights stay for all chunks.
-    let passes = if shared { 1 } else { chunks };
     let inputs = tiles.chunk_bytes(ins) * chunks;
-    multiply_adds / rate(target) / REACHED
-        + transforms / rate(&target.without_wide())
-        + calls * CALL
-        + fetch(weights, target) * passes as f64
-        + if shared { 2.0 * fetch(inputs, target) } else { inputs as f64 / L2_RATE }
+    let bytes = if shared {
+        // A panel's weights stay for all chunks.
+        fetch(weights, target) + 2.0 * fetch(inputs, target)
+    } else {
+        // Each chunk takes all weights.
+        fetch(weights, target) * chunks as f64 + inputs as f64 / L2_RATE
+    };
+    products + transforms + calls * CALL + bytes
 }

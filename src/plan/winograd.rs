@@ -16,6 +16,8 @@ use crate::target::{Math, Target};
 const LINE: u64 = 64;
 /// Chunks from which on each unit takes one through all stages: fewer would leave cores without work.
 const UNITS: u64 = 6;
+/// Units into which panels are cut where inputs are transformed beforehand.
+const PANEL_UNITS: u64 = 8;
 /// Tiles of a chunk whose inputs are transformed beforehand, at most.
 const SHARED_TILES: u64 = 64;
 /// Tiles of a chunk at least: with fewer, weights are fetched for too few products.
@@ -176,7 +178,7 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
     let vectors = u64::from(tile_vectors(o, false, target));
     let all = o.div_ceil(vectors);
     let panels = if shared {
-        1
+        all.div_ceil(PANEL_UNITS)
     } else {
         let room = (l2 * 3 / 4).saturating_sub(tiles.chunk_bytes(c));
         (room / (held(vectors) * tiles.chunk_tiles())).clamp(1, all)

@@ -22,5 +22,6 @@ mod random;
 mod recorded;
 mod stages;
 mod textbook;
+mod winograd;
 
 mod syntax;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use convc::code::Backend;
 use convc::runtime::params::Params;
+use convc::target::Math;
 use convc::tensor::{Tensor, TensorView};
 
 use crate::cases::{Tolerance, array, compare, data, graph_of};
@@ -72,7 +73,8 @@ impl Net {
         let mut found = vec![Vec::new(); graph.outputs.len()];
         for sample in self.input.data().chunks(len) {
             let view = TensorView::new(&self.input.shape()[1..], sample).expect("the lengths agree");
-            for (all, one) in found.iter_mut().zip(executor.run(&graph, &[view], params.tensors())) {
+            let outputs = executor.run_by(Math::Default, &graph, &[view], params.tensors());
+            for (all, one) in found.iter_mut().zip(outputs) {
                 all.extend_from_slice(one.data());
             }
         }

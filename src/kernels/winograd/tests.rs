@@ -189,3 +189,53 @@ fn chunks_change_no_bit() {
         assert!(whole == result([2, 3], 2, shared));
     }
 }
+
+/// The matrices of a set of points and ∞, from their definition: `Aᵀ`, `G` and `Bᵀ` with `m + 2` columns, rows
+/// and rows.
+fn matrices(points: &[f64], m: usize) -> [Vec<Vec<f64>>; 3] {
+    // The coefficients of the product of `x − p` over some points.
+    let product = |skip: Option<usize>| {
+        let mut c = vec![1.0];
+        for (_, p) in points.iter().enumerate().filter(|(i, _)| Some(*i) != skip) {
+            let mut next = vec![0.0; c.len() + 1];
+            for (k, &value) in c.iter().enumerate() {
+                next[k] -= p * value;
+                next[k + 1] += value;
+            }
+            c = next;
+        }
+        c.resize(points.len() + 1, 0.0);
+        c
+    };
+    let (mut a, mut g, mut b) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, p) in points.iter().enumerate() {
+        let apart: f64 = points.iter().enumerate().filter(|(k, _)| *k != i).map(|(_, q)| p - q).product();
+        a.push((0..m).map(|k| p.powi(k as i32)).collect());
+        g.push((0..3).map(|k| p.powi(k) / apart).collect());
+        b.push(product(Some(i)));
+    }
+    a.push((0..m).map(|k| f64::from(u8::from(k + 1 == m))).collect());
+    g.push(vec![0.0, 0.0, 1.0]);
+    b.push(product(None));
+    [a, g, b]
+}
+
+#[test]
+fn growth_is_that_of_the_matrices() {
+    let (a, b) = (f64::from(super::transform::A), f64::from(super::transform::B));
+    for (tile, points) in
+        [(WinogradTile::Two, vec![0.0, 1.0, -1.0]), (WinogradTile::Four, vec![0.0, a, -a, b, -b])]
+    {
+        let m = tile.outputs() as usize;
+        let [at, g, bt] = matrices(&points, m);
+        let mut most = 0.0f64;
+        for i in 0..m {
+            for j in 0..3 {
+                let sum = |p: usize| -> f64 { bt[p].iter().map(|x| x.abs()).sum() };
+                most = most.max((0..m + 2).map(|p| (at[p][i] * g[p][j]).abs() * sum(p)).sum());
+            }
+        }
+        let growth = most * most;
+        assert!(growth <= tile.growth() && growth > tile.growth() - 1.0, "{growth}");
+    }
+}

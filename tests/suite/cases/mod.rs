@@ -14,6 +14,7 @@ use convc::graph::{Graph, Type};
 use convc::runtime::params::Params;
 use convc::source::Source;
 use convc::syntax::parse;
+use convc::target::Math;
 use convc::tensor::{Tensor, TensorView};
 use safetensors::SafeTensors;
 
@@ -162,8 +163,13 @@ impl Case {
         rest.split(' ').next()?.parse().ok()
     }
 
-    /// Runs the case sample by sample; says where the results differ from what was recorded.
+    /// Runs the case sample by sample in strict math; says where the results differ from what was recorded.
     pub fn check(&self, executor: Executor, tolerance: Tolerance) -> Result<(), String> {
+        self.check_by(Math::Strict, executor, tolerance)
+    }
+
+    /// As [`Self::check`], by the algorithms that `math` allows.
+    pub fn check_by(&self, math: Math, executor: Executor, tolerance: Tolerance) -> Result<(), String> {
         // Shown where the executor itself fails.
         eprintln!("{} by {executor:?}", self.name);
         let (graph, params) = self.build();
@@ -192,7 +198,7 @@ impl Case {
                     TensorView::new(shape, &tensor.data()[start..start + len]).expect("the lengths agree")
                 })
                 .collect();
-            for (all, one) in found.iter_mut().zip(executor.run(&graph, &views, params.tensors())) {
+            for (all, one) in found.iter_mut().zip(executor.run_by(math, &graph, &views, params.tensors())) {
                 all.extend(one.data());
             }
         }
