@@ -16,6 +16,7 @@
 mod compare;
 mod error;
 mod options;
+mod profile;
 mod program;
 mod session;
 mod weights;
@@ -24,6 +25,7 @@ pub use crate::target::Math;
 pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
 pub use options::Options;
+pub use profile::{Part, parts};
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
 pub use weights::Weights;
@@ -111,7 +113,7 @@ impl Model {
         Model::from_import(name, onnx::import::import(&network, bindings, &Settings::default())?)
     }
 
-    fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {
+    pub(crate) fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {
         let (file, diagnostics) = syntax::parse(&source);
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(Error::Model(Report { source, diagnostics }));

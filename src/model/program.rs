@@ -10,7 +10,7 @@ use crate::graph::{Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
-use crate::runtime::{self, Loaded, Packed};
+use crate::runtime::{self, Loaded, Packed, RunError, Sequential};
 use crate::tensor::{Tensor, TensorView};
 use crate::{limits, pipeline};
 
@@ -208,6 +208,17 @@ impl Program {
     /// # Errors
     /// [`Error::Input`] where shapes do not fit, [`Error::Memory`] where memory is refused.
     pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let mut outputs = self.outputs_for(inputs)?;
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
+        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
+        Ok(outputs)
+    }
+
+    /// Zeroed outputs of the shapes that inputs of these shapes give, for [`Program::run_into`].
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn outputs_for(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
         let batch = self.batch(inputs)?;
         let mut outputs = Vec::new();
         for port in &self.outputs {
@@ -226,8 +237,6 @@ impl Program {
             data.resize(len, 0.0);
             outputs.push(Tensor::new(&shape, data)?);
         }
-        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
-        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
         Ok(outputs)
     }
 
@@ -241,6 +250,36 @@ impl Program {
         scratch: &mut Scratch,
         inputs: &[TensorView<'_>],
         outputs: &mut [&mut [f32]],
+    ) -> Result<(), Error> {
+        self.each_sample(inputs, outputs, |x, y| {
+            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)
+        })
+    }
+
+    /// As [`Program::run_into`]; the time of each step ([`Stats::steps`] of them), summed over the batch,
+    /// is added to its place in `times`.
+    ///
+    /// # Errors
+    /// As [`Program::run_into`].
+    pub fn run_timed(
+        &self,
+        scratch: &mut Scratch,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+        times: &mut [Duration],
+    ) -> Result<(), Error> {
+        let params = self.params.tensors();
+        self.each_sample(inputs, outputs, |x, y| {
+            self.loaded.run_timed(&Sequential, &self.packed, params, &mut scratch.0, x, y, times)
+        })
+    }
+
+    /// Runs one sample after the other.
+    fn each_sample(
+        &self,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+        mut run: impl FnMut(&[&[f32]], &mut [&mut [f32]]) -> Result<(), RunError>,
     ) -> Result<(), Error> {
         let batch = self.batch(inputs)?;
         let samples = batch.samples();
@@ -265,8 +304,7 @@ impl Program {
                 let at = if port.batched { sample * n } else { 0 };
                 *slot = output.get_mut(at..at + n).unwrap_or_default();
             }
-            let (x, y) = (&x[..self.inputs.len()], &mut y[..self.outputs.len()]);
-            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)?;
+            run(&x[..self.inputs.len()], &mut y[..self.outputs.len()])?;
         }
         Ok(())
     }
