@@ -16,7 +16,7 @@ use super::values::Named;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
-use crate::model::{Comparison, Found, Model, Options, Program, Report, Weights};
+use crate::model::{Comparison, Found, Memory, Model, Options, Program, Report, Weights};
 use crate::source::Source;
 use crate::syntax;
 use crate::tensor::{Tensor, TensorView};
@@ -282,7 +282,8 @@ impl Compiled {
             port.dims.iter().fold(n.saturating_mul(4), |n, &d| n.saturating_mul(d as u64))
         };
         let outputs: u64 = self.program.outputs().iter().map(bytes_of).fold(0, u64::saturating_add);
-        let needed = outputs.saturating_add(self.memory());
+        let Memory { weights, packed, constants, scratch, .. } = self.program.stats().memory;
+        let needed = [weights, packed, constants, scratch].into_iter().fold(outputs, u64::saturating_add);
         if needed <= memory {
             return Ok(());
         }
@@ -316,16 +317,17 @@ impl Compiled {
         self.program.stats().compile()
     }
 
-    /// Bytes of weights, packed weights and scratch memory.
-    pub(super) fn memory(&self) -> u64 {
-        let stats = self.program.stats();
-        stats.param_bytes.saturating_add(stats.packed_bytes).saturating_add(stats.arena_bytes)
+    /// Bytes that a run of some samples takes, inputs and outputs included.
+    pub(super) fn memory(&self, samples: u64) -> u64 {
+        let memory = self.program.stats().memory;
+        let more = (memory.inputs.saturating_add(memory.outputs)).saturating_mul(samples.saturating_sub(1));
+        memory.total().saturating_add(more)
     }
 
     /// What the compilation took and gave, in one line.
     pub(super) fn describe(&self) -> String {
         let stats = self.program.stats();
-        let weights = match stats.param_bytes {
+        let weights = match stats.memory.weights {
             0 => String::new(),
             n => format!(", {} of weights in {}", bytes(n), seconds(stats.weights + stats.pack)),
         };

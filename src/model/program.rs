@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::weights::{beneath, weights};
-use super::{Error, Model, Options};
+use super::{Error, Memory, Model, Options};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Value};
 use crate::io::safe_file;
@@ -54,12 +54,8 @@ pub struct Stats {
     pub kernels: usize,
     /// Steps of a run.
     pub steps: usize,
-    /// Bytes of parameters.
-    pub param_bytes: u64,
-    /// Bytes of packed weights.
-    pub packed_bytes: u64,
-    /// Bytes of scratch memory for one run.
-    pub arena_bytes: u64,
+    /// What a run takes.
+    pub memory: Memory,
 }
 
 impl Stats {
@@ -377,9 +373,7 @@ fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<L
     stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
     stats.kernels = lowered.kernels.len();
     stats.steps = lowered.run.len();
-    stats.param_bytes = Params::size_bytes(graph);
-    stats.packed_bytes = lowered.packed_bytes;
-    stats.arena_bytes = lowered.arena_bytes;
+    stats.memory = Memory::of(graph, &lowered);
     Ok(loaded)
 }
 
@@ -406,11 +400,7 @@ fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
 /// Refuses a program that would take more memory than is allowed.
 fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
     let Some(limit) = options.memory else { return Ok(()) };
-    let ports: u64 = lowered.input_bytes.iter().chain(&lowered.output_bytes).sum();
-    let needed = Params::size_bytes(graph)
-        .saturating_add(lowered.packed_bytes)
-        .saturating_add(lowered.arena_bytes)
-        .saturating_add(ports);
+    let needed = Memory::of(graph, lowered).total();
     if needed <= limit {
         return Ok(());
     }

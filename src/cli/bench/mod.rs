@@ -96,14 +96,15 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let compile = model.opening().parse + start.elapsed();
     say_seeded(compiled.seeded(), args.making.seed(), console);
     console.status(compiled.describe());
-    compiled.check_batch(inputs.samples(model.inputs()), left)?;
+    let samples = inputs.samples(model.inputs());
+    compiled.check_batch(samples, left)?;
     let names: Vec<&str> = compiled.graph().outputs.iter().map(|o| o.name.as_str()).collect();
     let destinations = save::destinations(&args.output, &names)?;
     let read = files_read(&args.choice, &args.making, &model, compiled.graph(), &inputs);
     destinations.iter().try_for_each(|d| save::check(&d.path, &read))?;
 
     let mut subject = Subject::new(&compiled, &inputs)?;
-    let left = left.saturating_sub(compiled.memory());
+    let left = memory.saturating_sub(compiled.memory(samples));
     let by_layers = args.layers || args.format == Format::Text;
     let parts = crate::model::parts(compiled.program(), &options)?;
     let mut machine = by_layers.then(|| Machine::new(left / 2)).transpose()?;
@@ -116,8 +117,8 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let cold = args.cold.then(|| measure::cold(&mut subject, args.repeat, left / 2)).transpose()?;
     let report = Report {
         model: compiled.graph().name.clone(),
-        samples: inputs.samples(model.inputs()),
-        memory: compiled.memory(),
+        samples,
+        memory: compiled.memory(samples),
         load: model.opening().load,
         compile,
         first: subject.first(),

@@ -120,23 +120,18 @@ impl Report {
         let Warm { whole, roofs, .. } = &self.warm;
         let rates = self.whole_rates();
         let spread = |times: &Times| {
-            let [low, high, least] = [times.p10(), times.p90(), times.min()].map(seconds);
-            format!("{} (p10–p90 {low}–{high}, least {least}, {} runs)", seconds(times.median()), times.count())
+            let [low, high, least] = [times.p10(), times.p90(), times.min()].map(precise);
+            format!("{} (p10–p90 {low}–{high}, least {least}, {} runs)", precise(times.median()), times.count())
         };
         let mut lines = vec![format!("whole: {}", spread(whole))];
         let of = |share: Option<f64>, what: &str| match share {
             Some(_) => format!(", {} of {what}", percent(share)),
             None => String::new(),
         };
-        lines.push(format!(
-            "  {} FLOP at {} GFLOP/s{}; {} moved at {} GB/s{}",
-            short(self.flops().into()),
-            giga(rates.flops),
-            of(rates.peak_share, "the FMA peak"),
-            bytes(self.bytes()),
-            giga(rates.bytes),
-            of(rates.copy_share, "what copies reach")
-        ));
+        let flops = short(self.flops().into());
+        lines.push(format!("  {flops} FLOP at {} GFLOP/s{}", giga(rates.flops), of(rates.peak_share, "the FMA peak")));
+        let moved = bytes(self.bytes());
+        lines.push(format!("  {moved} moved at {} GB/s{}", giga(rates.bytes), of(rates.copy_share, "what copies reach")));
         if let Some(times) = &self.cold {
             lines.push(format!("cold caches: {}", spread(times)));
         }
@@ -150,11 +145,8 @@ impl Report {
         lines.push(format!("memory: {}", bytes(self.memory)));
         if let Some(Roofs { flops, copies }) = roofs {
             let rates = copies.iter().map(|(level, rate)| format!("{} {} GB/s", level.name, giga(*rate)));
-            lines.push(format!(
-                "this machine, one thread: FMA {} GFLOP/s of 256 bits; copies in {}",
-                giga(*flops),
-                rates.collect::<Vec<_>>().join(", ")
-            ));
+            lines.push(format!("this machine, one thread: FMA of 256 bits {} GFLOP/s", giga(*flops)));
+            lines.push(format!("  copies, read and written: {}", rates.collect::<Vec<_>>().join(", ")));
         }
         lines
     }
@@ -238,6 +230,11 @@ fn giga(rate: f64) -> String {
 
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+/// As [`seconds`], but of short times with the digits that they have.
+fn precise(time: Duration) -> String {
+    if time < Duration::from_millis(1) { format!("{} µs", micros(time)) } else { seconds(time) }
 }
 
 /// Microseconds, with the digits that a clock of nanoseconds has.

@@ -57,9 +57,10 @@ pub(super) fn once(
     let compiled = model.compile(&options, console)?;
     say_seeded(compiled.seeded(), args.making.seed(), console);
     console.status(compiled.describe());
-    compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
+    let samples = inputs.samples(model.inputs());
+    compiled.check_batch(samples, memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
-    console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory())));
+    console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory(samples))));
 
     let mut notes = Vec::new();
     for destination in &destinations {
@@ -77,7 +78,7 @@ pub(super) fn once(
                 "notes": inputs.ready.iter().flat_map(|r| &r.notes).chain(&notes).collect::<Vec<_>>(),
                 "compile_ms": milliseconds(compiled.compile_time()),
                 "run_ms": milliseconds(results.time),
-                "memory_bytes": compiled.memory(),
+                "memory_bytes": compiled.memory(samples),
             });
             console.json(&document)?;
         }
