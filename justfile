@@ -17,7 +17,7 @@ bless:
 
 # Speed of single layers beside the machine's peak.
 bench:
-    cargo bench --bench kernels
+    cargo bench --bench programs
 
 # Random models for longer than the tests do.
 fuzz cases="20000":

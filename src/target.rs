@@ -64,7 +64,7 @@ impl Target {
         let pinned = best.into_iter().find(|target| Supported::check(target.isa).is_some());
         let pinned =
             pinned.unwrap_or(if cfg!(target_arch = "aarch64") { Target::AARCH64 } else { Target::X64 });
-        let [l1_bytes, l2_bytes] = cache_bytes();
+        let [l1_bytes, l2_bytes, _] = cache_bytes();
         Target {
             l1_bytes: l1_bytes.unwrap_or(pinned.l1_bytes),
             l2_bytes: l2_bytes.unwrap_or(pinned.l2_bytes),
@@ -168,9 +168,14 @@ fn x64_has(_level: X64Level) -> bool {
     false
 }
 
-/// Bytes of the first-level data cache and of the second-level cache of the first CPU, as Linux tells them.
-fn cache_bytes() -> [Option<u32>; 2] {
-    let mut found = [None; 2];
+/// Bytes of this machine's third-level cache, where it has one and tells; others may share it.
+pub fn host_l3_bytes() -> Option<u32> {
+    cache_bytes()[2]
+}
+
+/// Bytes of the data caches of the first three levels of the first CPU, as Linux tells them.
+fn cache_bytes() -> [Option<u32>; 3] {
+    let mut found = [None; 3];
     for index in 0..8 {
         let read = |file: &str| {
             let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}");
@@ -182,6 +187,7 @@ fn cache_bytes() -> [Option<u32>; 2] {
         match (level.as_str(), kind.as_str()) {
             ("1", "Data" | "Unified") => found[0] = parse_cache_size(&size),
             ("2", "Data" | "Unified") => found[1] = parse_cache_size(&size),
+            ("3", "Data" | "Unified") => found[2] = parse_cache_size(&size),
             _ => {}
         }
     }
@@ -196,7 +202,7 @@ fn parse_cache_size(text: &str) -> Option<u32> {
         _ => (text, 1),
     };
     let bytes = digits.parse::<u32>().ok()?.checked_mul(unit)?;
-    (4 << 10..=256 << 20).contains(&bytes).then_some(bytes)
+    (4 << 10..=1 << 30).contains(&bytes).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -216,7 +222,7 @@ mod tests {
         assert_eq!(parse_cache_size("48K"), Some(48 << 10));
         assert_eq!(parse_cache_size("2M"), Some(2 << 20));
         assert_eq!(parse_cache_size("524288"), Some(512 << 10));
-        for nonsense in ["", "K", "0K", "-1K", "4294967295M", "1G"] {
+        for nonsense in ["", "K", "0K", "-1K", "4294967295M", "1G", "2048M"] {
             assert_eq!(parse_cache_size(nonsense), None, "{nonsense}");
         }
     }

@@ -1,12 +1,15 @@
 //! Dense f32 tensors and views of them.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A dense row-major tensor of `f32`. Invariant: `data.len()` is the product of `shape`.
+/// A dense row-major tensor of `f32`. Clones share the elements until one of them is written to.
+///
+/// Invariant: `data.len()` is the product of `shape`.
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Vec<f32>,
+    data: Arc<Vec<f32>>,
 }
 
 /// A borrowed dense row-major tensor.
@@ -39,7 +42,7 @@ impl Tensor {
         if elements(shape) != Some(data.len()) {
             return Err(LengthError { shape: shape.to_vec(), len: data.len() });
         }
-        Ok(Tensor { shape: shape.to_vec(), data })
+        Ok(Tensor { shape: shape.to_vec(), data: Arc::new(data) })
     }
 
     /// A tensor of zeros.
@@ -48,7 +51,7 @@ impl Tensor {
     /// If the shape's product overflows.
     pub fn zeros(shape: &[usize]) -> Result<Tensor, LengthError> {
         let len = elements(shape).ok_or(LengthError { shape: shape.to_vec(), len: 0 })?;
-        Ok(Tensor { shape: shape.to_vec(), data: vec![0.0; len] })
+        Ok(Tensor { shape: shape.to_vec(), data: Arc::new(vec![0.0; len]) })
     }
 
     /// Its axes, outermost first.
@@ -61,14 +64,14 @@ impl Tensor {
         &self.data
     }
 
-    /// Its elements, row-major, to write.
+    /// Its elements, row-major, to write; those that a clone shares are copied first.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data
+        Arc::<Vec<f32>>::make_mut(&mut self.data)
     }
 
-    /// Its elements, the shape dropped.
+    /// Its elements, the shape dropped; those that a clone shares are copied.
     pub fn into_data(self) -> Vec<f32> {
-        self.data
+        Arc::unwrap_or_clone(self.data)
     }
 
     /// A view of it.
@@ -109,5 +112,21 @@ impl AsRef<[f32]> for Tensor {
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor{:?}", self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_elements_until_they_are_written() {
+        let first = Tensor::new(&[2], vec![1.0, 2.0]).unwrap();
+        let mut second = first.clone();
+        assert!(std::ptr::eq(first.data(), second.data()));
+        second.data_mut()[0] = 3.0;
+        assert_eq!((first.data(), second.data()), (&[1.0, 2.0][..], &[3.0, 2.0][..]));
+        assert_eq!(first.clone().into_data(), [1.0, 2.0]);
+        assert_eq!(first.data(), [1.0, 2.0]);
     }
 }

@@ -139,6 +139,13 @@ impl Console {
         }
     }
 
+    /// Moves the bar to so many items.
+    pub(super) fn progress_to(&self, items: usize) {
+        if let Some(bar) = &self.progress {
+            bar.set_position(items as u64);
+        }
+    }
+
     /// Takes the bar away.
     pub(super) fn progress_end(&mut self) {
         if let Some(bar) = self.progress.take() {

@@ -6,6 +6,7 @@ mod choice;
 mod console;
 mod failure;
 mod inputs;
+mod making;
 mod memory;
 mod models;
 mod networks;
@@ -56,6 +57,7 @@ commands! {
     Check = check, "Finds every error in models";
     Explain = explain, "Shows each layer's shape, formula, cost and receptive field";
     Compare = compare, "Holds compiled code to the evaluator or to recorded outputs, layer by layer";
+    Bench = bench, "Measures a program, as a whole and layer by layer, beside what the machine can do";
     Import = import, "Makes a readable text and a weight file of an ONNX network";
     Export = export, "Writes a model as an ONNX file";
     Emit = emit, "Prints what a stage of the compiler makes of a model";
@@ -76,6 +78,7 @@ Examples:
   convc check edges.conv                          list every error in it
   convc explain resnet18.conv                     see what each layer does and costs
   convc compare lenet.conv                        hold compiled code to the evaluator
+  convc bench resnet18.onnx                       time it, layer by layer
   convc emit --stage asm edges.conv               read its machine code
   convc run net.onnx photo.png                   an ONNX network as it is
   convc import net.onnx                          … as a text that can be read and changed

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::console::{Console, shown};
 use super::failure::Failure;
 use super::inputs::{Axis, Bound, Declared, bind_defaults};
-use super::networks::{self, AsModel, Given};
+use super::networks::{self, AsModel, Given, Opening};
 use super::report::{bytes, plural, seconds};
 use super::run::save::folder_of;
 use super::sources;
@@ -15,7 +16,7 @@ use super::values::Named;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::graph::Graph;
 use crate::graph::check::{self, CheckOptions, Checked, DimSignature, InputSignature, Signature};
-use crate::model::{Comparison, Found, Model, Options, Program, Report, Weights};
+use crate::model::{Comparison, Found, Memory, Model, Options, Program, Report, Weights};
 use crate::source::Source;
 use crate::syntax;
 use crate::tensor::{Tensor, TensorView};
@@ -30,6 +31,7 @@ pub(super) struct Opened {
     bound: Vec<String>,
     /// Warnings that have been said: they are the same for all sizes.
     said: RefCell<Vec<Diagnostic>>,
+    opening: Opening,
 }
 
 impl Opened {
@@ -46,16 +48,20 @@ impl Opened {
         if !networks::is_network(path) {
             return Ok((Opened::open_text(path, asked)?, given.inputs.to_vec()));
         }
-        let AsModel { model, inputs, sizes } = networks::open(path, given)?;
+        let AsModel { model, inputs, sizes, opening } = networks::open(path, given)?;
         let signature = model.signature(asked);
         pick(&signature, asked, path)?;
         let mut opened = Opened::new(model, signature, path)?;
-        opened.bound = sizes;
+        (opened.bound, opened.opening) = (sizes, opening);
         Ok((opened, inputs))
     }
 
     fn open_text(path: &Path, asked: Option<&str>) -> Result<Opened, Failure> {
-        let model = match Model::from_path(path) {
+        let start = Instant::now();
+        let source = sources::read(path)?;
+        let load = start.elapsed();
+        let start = Instant::now();
+        let model = match Model::from_source(source, path.parent().map(Path::to_path_buf)) {
             Ok(model) => model,
             Err(crate::model::Error::Model(report)) => {
                 // What does not parse does not keep the rest from being checked.
@@ -65,6 +71,7 @@ impl Opened {
             }
             Err(other) => return Err(other.into()),
         };
+        let opening = Opening { load, parse: start.elapsed() };
         let signature = model.signature(asked);
         if let Err(ambiguous) = pick(&signature, asked, path) {
             // Two models of one name, for instance, are the text's mistake and not the command's.
@@ -74,13 +81,21 @@ impl Opened {
                 false => ambiguous,
             });
         }
-        Opened::new(model, signature, path)
+        Ok(Opened { opening, ..Opened::new(model, signature, path)? })
     }
 
     fn new(model: Model, signature: Signature, path: &Path) -> Result<Opened, Failure> {
         let folder = folder_of(path).to_path_buf();
         let inputs = signature.inputs.iter().map(declared).collect();
-        let opened = Opened { model, signature, folder, inputs, bound: Vec::new(), said: RefCell::default() };
+        let opened = Opened {
+            model,
+            signature,
+            folder,
+            inputs,
+            bound: Vec::new(),
+            said: RefCell::default(),
+            opening: Opening::default(),
+        };
         opened.without_errors(opened.model.check(&opened.options()))?;
         Ok(opened)
     }
@@ -88,6 +103,11 @@ impl Opened {
     /// The folder that files named in the text are relative to.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// How long it took to open it.
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// The inputs in the order of the text.
@@ -262,7 +282,8 @@ impl Compiled {
             port.dims.iter().fold(n.saturating_mul(4), |n, &d| n.saturating_mul(d as u64))
         };
         let outputs: u64 = self.program.outputs().iter().map(bytes_of).fold(0, u64::saturating_add);
-        let needed = outputs.saturating_add(self.memory());
+        let Memory { weights, packed, constants, scratch, .. } = self.program.stats().memory;
+        let needed = [weights, packed, constants, scratch].into_iter().fold(outputs, u64::saturating_add);
         if needed <= memory {
             return Ok(());
         }
@@ -296,16 +317,17 @@ impl Compiled {
         self.program.stats().compile()
     }
 
-    /// Bytes of weights, packed weights and scratch memory.
-    pub(super) fn memory(&self) -> u64 {
-        let stats = self.program.stats();
-        stats.param_bytes.saturating_add(stats.packed_bytes).saturating_add(stats.arena_bytes)
+    /// Bytes that a run of some samples takes, inputs and outputs included.
+    pub(super) fn memory(&self, samples: u64) -> u64 {
+        let memory = self.program.stats().memory;
+        let more = (memory.inputs.saturating_add(memory.outputs)).saturating_mul(samples.saturating_sub(1));
+        memory.total().saturating_add(more)
     }
 
     /// What the compilation took and gave, in one line.
     pub(super) fn describe(&self) -> String {
         let stats = self.program.stats();
-        let weights = match stats.param_bytes {
+        let weights = match stats.memory.weights {
             0 => String::new(),
             n => format!(", {} of weights in {}", bytes(n), seconds(stats.weights + stats.pack)),
         };
@@ -335,6 +357,11 @@ impl Compiled {
         inputs: &[TensorView<'_>],
     ) -> Result<Vec<Found>, Failure> {
         Ok(crate::model::values(&self.program, names, options, inputs)?)
+    }
+
+    /// The program.
+    pub(super) fn program(&self) -> &Program {
+        &self.program
     }
 
     /// Runs on inputs in the model's order.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::console::shown;
 use super::failure::Failure;
@@ -37,10 +38,24 @@ pub(super) struct Given<'a> {
 /// Reads a network and binds what is given: files of weights and shapes become constants, the shapes of
 /// the others bind open axes. The files that remain inputs come back, each with its input's name.
 pub(super) fn read(path: &Path, given: &Given<'_>) -> Result<(Network, Bindings, Vec<Named>), Failure> {
+    let (network, _) = read_timed(path)?;
+    let (bindings, rest) = bind(path, &network, given)?;
+    Ok((network, bindings, rest))
+}
+
+/// Reads a network, and says how long its bytes and their meaning took.
+fn read_timed(path: &Path) -> Result<(Network, Opening), Failure> {
+    let start = Instant::now();
     let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES.min(memory::default_limit()))
         .map_err(Failure::file)?;
-    let network = onnx::read(&bytes, Some(folder_of(path))).map_err(|e| failure(path, &e))?;
-    drop(bytes);
+    let load = start.elapsed();
+    let start = Instant::now();
+    let network = onnx::read_owned(bytes, Some(folder_of(path))).map_err(|e| failure(path, &e))?;
+    Ok((network, Opening { load, parse: start.elapsed() }))
+}
+
+/// What the files given are to a network; see [`read`].
+fn bind(path: &Path, network: &Network, given: &Given<'_>) -> Result<(Bindings, Vec<Named>), Failure> {
     let inputs = network.inputs();
     let mut bindings = Bindings::default();
     bindings.sizes.extend(given.sizes.iter().cloned());
@@ -68,7 +83,7 @@ pub(super) fn read(path: &Path, given: &Given<'_>) -> Result<(Network, Bindings,
             rest.push(Named { name: Some(input.word.clone()), file: file.clone() });
         }
     }
-    Ok((network, bindings, rest))
+    Ok((bindings, rest))
 }
 
 fn is_open(input: &NetworkInput) -> bool {
@@ -173,6 +188,15 @@ pub(super) fn import(
     import::import(network, bindings, &settings).map_err(|e| failure(path, &e))
 }
 
+/// How long a model's opening took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    /// Its file into memory.
+    pub(super) load: Duration,
+    /// From there to a syntax tree, weights beside it where the file holds them.
+    pub(super) parse: Duration,
+}
+
 /// An ONNX file as a model.
 pub(super) struct AsModel {
     pub(super) model: Model,
@@ -180,19 +204,24 @@ pub(super) struct AsModel {
     pub(super) inputs: Vec<Named>,
     /// The sizes that the file leaves open. The text may have numbers for them.
     pub(super) sizes: Vec<String>,
+    pub(super) opening: Opening,
 }
 
 /// Reads and imports an ONNX file.
 pub(super) fn open(path: &Path, given: &Given<'_>) -> Result<AsModel, Failure> {
-    let (network, bindings, inputs) = read(path, given)?;
+    let (network, mut opening) = read_timed(path)?;
+    let (bindings, inputs) = bind(path, &network, given)?;
     let symbols = network.inputs().into_iter().filter_map(|i| i.axes).flatten();
     let sizes = symbols.filter_map(|axis| match axis {
         InputAxis::Open(symbol) => Some(symbol),
         InputAxis::Fixed(_) => None,
     });
     let sizes = sizes.collect();
+    let start = Instant::now();
     let imported = import(path, &network, &bindings, None, false)?;
-    Ok(AsModel { model: Model::from_import(&shown(path), imported)?, inputs, sizes })
+    let model = Model::from_import(&shown(path), imported)?;
+    opening.parse += start.elapsed();
+    Ok(AsModel { model, inputs, sizes, opening })
 }
 
 /// The text of an ONNX file, for those who look for mistakes in texts.

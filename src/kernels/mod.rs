@@ -7,6 +7,7 @@ pub mod interpret;
 pub mod ir;
 pub mod print;
 pub mod range;
+pub mod roof;
 pub mod step;
 pub mod verify;
 
@@ -37,7 +38,7 @@ pub use lower::LowerError;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use tasks::lower;
+pub use tasks::{lower, lower_traced};
 #[cfg(test)]
 mod testbed;
 mod tiles;

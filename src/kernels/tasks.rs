@@ -1,5 +1,7 @@
 //! A plan's tasks, each by the lowering of its kind.
 
+use std::ops::Range;
+
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
@@ -13,14 +15,22 @@ use crate::plan::{BufferId, Plan, Task, TaskKind};
 /// # Errors
 /// [`LowerError`]: distances beyond what instructions hold, and inconsistencies of the plan.
 pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
+    Ok(lower_traced(plan)?.0)
+}
+
+/// As [`lower`], with the tasks in [`Plan::run`] that each run step is for: one, or a group in strips.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_traced(plan: &Plan) -> Result<(Lowered, Vec<Range<usize>>), LowerError> {
     let mut low = Lowering::new(plan);
-    let prepare = steps(&plan.prepare, &mut low)?;
-    let run = run_steps(plan, &mut low)?;
+    let (prepare, _) = steps(&plan.prepare, 0, &mut low)?;
+    let (run, tasks) = run_steps(plan, &mut low)?;
     let (kernels, consts, local_bytes) = low.finish();
     // The caller's tensors and the parameters are dense, whatever buffers look at them.
     let bytes = |ty: &crate::graph::Type| 4 * ty.elements();
     let graph = &plan.graph;
-    Ok(Lowered {
+    let lowered = Lowered {
         kernels,
         prepare,
         run,
@@ -31,36 +41,49 @@ pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
         input_bytes: graph.inputs.iter().map(|i| bytes(graph.ty(i.value))).collect(),
         output_bytes: graph.outputs.iter().map(|o| bytes(graph.ty(o.value))).collect(),
         param_bytes: graph.params.iter().map(|p| 4 * p.dims.iter().product::<u64>()).collect(),
-    })
+    };
+    Ok((lowered, tasks))
 }
 
+/// Steps, and the numbers of each one's tasks.
+type Traced = (Vec<Step>, Vec<Range<usize>>);
+
 /// The steps of a run: tasks one after the other, and groups strip by strip.
-fn run_steps(plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError> {
-    let mut all = Vec::new();
+fn run_steps(plan: &Plan, low: &mut Lowering<'_>) -> Result<Traced, LowerError> {
+    let (mut all, mut of) = (Vec::new(), Vec::new());
+    let singly = |tasks: Range<usize>, low: &mut Lowering<'_>, (all, of): (&mut Vec<Step>, &mut Vec<_>)| {
+        let (found, numbers) = steps(plan.run.get(tasks.clone()).unwrap_or_default(), tasks.start, low)?;
+        all.extend(found);
+        of.extend(numbers);
+        Ok::<(), LowerError>(())
+    };
     let mut at = 0;
     for group in &plan.strips {
-        all.extend(steps(plan.run.get(at..group.tasks.start).unwrap_or_default(), low)?);
+        singly(at..group.tasks.start, low, (&mut all, &mut of))?;
         let tasks = plan.run.get(group.tasks.clone()).unwrap_or_default();
         let [first, last] = [tasks.first(), tasks.last()].map(|task| task.map_or("", |task| &task.name));
         let name = format!("{first} to {last}: strips");
         all.push(Step { name, nests: strips::lower(group, plan, low)? });
+        of.push(group.tasks.clone());
         at = group.tasks.end;
     }
-    all.extend(steps(plan.run.get(at..).unwrap_or_default(), low)?);
-    Ok(all)
+    singly(at..plan.run.len(), low, (&mut all, &mut of))?;
+    Ok((all, of))
 }
 
-fn steps(tasks: &[Task], low: &mut Lowering<'_>) -> Result<Vec<Step>, LowerError> {
-    let mut steps = Vec::new();
-    for task in tasks {
+/// The steps of tasks, of which the first has the number `first`.
+fn steps(tasks: &[Task], first: usize, low: &mut Lowering<'_>) -> Result<Traced, LowerError> {
+    let (mut steps, mut of) = (Vec::new(), Vec::new());
+    for (number, task) in (first..).zip(tasks) {
         for nests in nests(&task.kind, task.out, low)? {
             let nests: Vec<Nest> = nests.into_iter().filter(|nest| !nest.is_empty()).collect();
             if !nests.is_empty() {
                 steps.push(Step { name: format!("{}: {}", task.name, task.kind.word()), nests });
+                of.push(number..number + 1);
             }
         }
     }
-    Ok(steps)
+    Ok((steps, of))
 }
 
 /// The sequential steps of a task, each as its nests.

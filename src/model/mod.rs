@@ -15,7 +15,9 @@
 
 mod compare;
 mod error;
+mod memory;
 mod options;
+mod profile;
 mod program;
 mod session;
 mod weights;
@@ -23,7 +25,9 @@ mod weights;
 pub use crate::target::Math;
 pub use compare::{Comparison, Difference, Found, Layer, compare, values};
 pub use error::{Error, Report};
+pub use memory::{Memory, memory};
 pub use options::Options;
+pub use profile::{Part, parts};
 pub use program::{Port, Program, Scratch, Stats};
 pub use session::Session;
 pub use weights::Weights;
@@ -94,7 +98,8 @@ impl Model {
     pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
         let path = path.as_ref();
         let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
-        Model::from_onnx_bytes(&path.display().to_string(), &bytes, path.parent(), bindings)
+        let network = onnx::read_owned(bytes, path.parent())?;
+        Model::from_network(&path.display().to_string(), &network, bindings)
     }
 
     /// As [`Model::from_onnx`], of bytes in memory; external data is looked for in `folder`.
@@ -107,11 +112,14 @@ impl Model {
         folder: Option<&Path>,
         bindings: &Bindings,
     ) -> Result<Model, Error> {
-        let network = onnx::read(bytes, folder)?;
-        Model::from_import(name, onnx::import::import(&network, bindings, &Settings::default())?)
+        Model::from_network(name, &onnx::read(bytes, folder)?, bindings)
     }
 
-    fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {
+    fn from_network(name: &str, network: &onnx::Network, bindings: &Bindings) -> Result<Model, Error> {
+        Model::from_import(name, onnx::import::import(network, bindings, &Settings::default())?)
+    }
+
+    pub(crate) fn from_source(source: Source, folder: Option<PathBuf>) -> Result<Model, Error> {
         let (file, diagnostics) = syntax::parse(&source);
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(Error::Model(Report { source, diagnostics }));

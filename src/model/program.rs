@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::weights::{beneath, weights};
-use super::{Error, Model, Options};
+use super::{Error, Memory, Model, Options};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
-use crate::runtime::{self, Loaded, Packed};
+use crate::runtime::{self, Loaded, Packed, RunError, Sequential};
 use crate::tensor::{Tensor, TensorView};
 use crate::{limits, pipeline};
 
@@ -54,12 +54,8 @@ pub struct Stats {
     pub kernels: usize,
     /// Steps of a run.
     pub steps: usize,
-    /// Bytes of parameters.
-    pub param_bytes: u64,
-    /// Bytes of packed weights.
-    pub packed_bytes: u64,
-    /// Bytes of scratch memory for one run.
-    pub arena_bytes: u64,
+    /// What a run takes.
+    pub memory: Memory,
 }
 
 impl Stats {
@@ -208,6 +204,17 @@ impl Program {
     /// # Errors
     /// [`Error::Input`] where shapes do not fit, [`Error::Memory`] where memory is refused.
     pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let mut outputs = self.outputs_for(inputs)?;
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
+        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
+        Ok(outputs)
+    }
+
+    /// Zeroed outputs of the shapes that inputs of these shapes give, for [`Program::run_into`].
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn outputs_for(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
         let batch = self.batch(inputs)?;
         let mut outputs = Vec::new();
         for port in &self.outputs {
@@ -226,8 +233,6 @@ impl Program {
             data.resize(len, 0.0);
             outputs.push(Tensor::new(&shape, data)?);
         }
-        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
-        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
         Ok(outputs)
     }
 
@@ -241,6 +246,36 @@ impl Program {
         scratch: &mut Scratch,
         inputs: &[TensorView<'_>],
         outputs: &mut [&mut [f32]],
+    ) -> Result<(), Error> {
+        self.each_sample(inputs, outputs, |x, y| {
+            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)
+        })
+    }
+
+    /// As [`Program::run_into`]; the time of each step ([`Stats::steps`] of them), summed over the batch,
+    /// is added to its place in `times`.
+    ///
+    /// # Errors
+    /// As [`Program::run_into`].
+    pub fn run_timed(
+        &self,
+        scratch: &mut Scratch,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+        times: &mut [Duration],
+    ) -> Result<(), Error> {
+        let params = self.params.tensors();
+        self.each_sample(inputs, outputs, |x, y| {
+            self.loaded.run_timed(&Sequential, &self.packed, params, &mut scratch.0, x, y, times)
+        })
+    }
+
+    /// Runs one sample after the other.
+    fn each_sample(
+        &self,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+        mut run: impl FnMut(&[&[f32]], &mut [&mut [f32]]) -> Result<(), RunError>,
     ) -> Result<(), Error> {
         let batch = self.batch(inputs)?;
         let samples = batch.samples();
@@ -265,8 +300,7 @@ impl Program {
                 let at = if port.batched { sample * n } else { 0 };
                 *slot = output.get_mut(at..at + n).unwrap_or_default();
             }
-            let (x, y) = (&x[..self.inputs.len()], &mut y[..self.outputs.len()]);
-            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)?;
+            run(&x[..self.inputs.len()], &mut y[..self.outputs.len()])?;
         }
         Ok(())
     }
@@ -339,9 +373,7 @@ fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<L
     stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
     stats.kernels = lowered.kernels.len();
     stats.steps = lowered.run.len();
-    stats.param_bytes = Params::size_bytes(graph);
-    stats.packed_bytes = lowered.packed_bytes;
-    stats.arena_bytes = lowered.arena_bytes;
+    stats.memory = Memory::of(graph, &lowered);
     Ok(loaded)
 }
 
@@ -368,11 +400,7 @@ fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
 /// Refuses a program that would take more memory than is allowed.
 fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
     let Some(limit) = options.memory else { return Ok(()) };
-    let ports: u64 = lowered.input_bytes.iter().chain(&lowered.output_bytes).sum();
-    let needed = Params::size_bytes(graph)
-        .saturating_add(lowered.packed_bytes)
-        .saturating_add(lowered.arena_bytes)
-        .saturating_add(ports);
+    let needed = Memory::of(graph, lowered).total();
     if needed <= limit {
         return Ok(());
     }

@@ -29,5 +29,5 @@ pub use error::OnnxError;
 pub use import::Import;
 pub use lower::{Bindings, lower};
 pub use network::{InputAxis, Network, NetworkInput};
-pub use read::read;
+pub use read::{read, read_owned};
 pub use tensor::{Constant, Elements};

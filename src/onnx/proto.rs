@@ -149,8 +149,8 @@ pub struct TensorProto {
     #[prost(string, optional, tag = "8")]
     pub name: Option<String>,
     /// Elements as little-endian bytes, instead of the lists.
-    #[prost(bytes = "vec", optional, tag = "9")]
-    pub raw_data: Option<Vec<u8>>,
+    #[prost(bytes = "bytes", optional, tag = "9")]
+    pub raw_data: Option<prost::bytes::Bytes>,
     /// Elements of type f64.
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,

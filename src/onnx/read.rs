@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 use super::error::OnnxError;
 use super::external::External;
@@ -23,8 +24,16 @@ use crate::limits;
 /// # Errors
 /// If the bytes are no ONNX model, the model contradicts itself, or a limit is exceeded.
 pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, OnnxError> {
-    wire::check(bytes)?;
-    let model = ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
+    read_owned(bytes.to_vec(), folder)
+}
+
+/// As [`read`], of bytes that are not needed after it: tensors are decoded from where they lie in the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_owned(bytes: Vec<u8>, folder: Option<&Path>) -> Result<Network, OnnxError> {
+    wire::check(&bytes)?;
+    let model = ModelProto::decode(Bytes::from(bytes)).map_err(|e| malformed(e.to_string()))?;
     let version = |domain: &str| {
         let mut sets = model.opset_import.iter().filter(|s| standard(s.domain.as_deref()) == domain);
         sets.find_map(|s| s.version)

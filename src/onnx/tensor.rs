@@ -275,7 +275,7 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
             }
         )
     };
-    let raw = external.or(proto.raw_data);
+    let raw = external.map(prost::bytes::Bytes::from).or(proto.raw_data);
     if let Some(raw) = raw.as_ref().filter(|raw| raw.len() as u64 != bytes) {
         return Err(wrong(raw.len(), "bytes"));
     }

@@ -67,10 +67,10 @@ fn fetch(bytes: u64, target: &Target) -> f64 {
 /// Cycles in which a row of `pixels` pixels, cut into tiles of registers, takes one input channel and tap into one
 /// block of output channels, where `blocks` of them are computed.
 fn row(pixels: u64, blocks: u64, target: &Target) -> f64 {
-    let vectors = tile_vectors(blocks, false);
+    let vectors = tile_vectors(blocks, false, target);
     // Few sums do not hide the latency.
     let tile = |p: u32| (f64::from(p * vectors) / rate(target)).max(LATENCY);
-    let tiles = split_row(pixels, most_pixels(vectors));
+    let tiles = split_row(pixels, most_pixels(vectors, target));
     tiles.iter().map(|&(p, count)| tile(p) * count as f64).sum::<f64>() / f64::from(vectors) / REACHED
 }
 
@@ -100,7 +100,8 @@ pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Targ
     let chunk = tiles.chunk_tiles();
     let products = sums * row(chunk, outs, target) * count as f64 / chunk as f64;
     let [scatter, gather] = transforms(tiles.tile);
-    let transforms = count as f64 * (ins as f64 * scatter + outs as f64 * gather) / rate(&target.without_wide());
+    let transforms =
+        count as f64 * (ins as f64 * scatter + outs as f64 * gather) / rate(&target.without_wide());
     let vectors = u64::from(tile_vectors(outs, false, target));
     let calls = (chunks * positions * outs.div_ceil(vectors)) as f64;
     let weights = layer.weight_bytes(positions);

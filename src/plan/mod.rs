@@ -33,10 +33,12 @@ mod values;
 mod verify;
 mod window;
 mod winograd;
+mod work;
 
 pub use build::{PlanError, plan};
 pub use print::print;
 pub use verify::verify;
+pub use work::{Work, work};
 
 pub use panels::Panels;
 pub use strips::Strips;

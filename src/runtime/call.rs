@@ -80,6 +80,7 @@ pub(super) struct Sample<'a, 'o> {
 /// `steps` call functions in `map` that were assembled for buffers of `sizes`: the prepare steps where
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
 /// arena nor inputs nor outputs, and that run steps write nothing but the arena, the outputs and local memory.
+/// `after` is told the number of each step once it is done.
 pub(super) fn execute<P: AsRef<[f32]>>(
     map: &CodeMap,
     steps: &[LoadedStep],
@@ -87,6 +88,7 @@ pub(super) fn execute<P: AsRef<[f32]>>(
     buffers: Buffers<'_, '_, P>,
     workspace: &mut Workspace,
     executor: &dyn Executor,
+    mut after: impl FnMut(usize),
 ) -> Result<(), RunError> {
     let most = fill(workspace, sizes, buffers)?.min(executor.threads().max(1));
     let args = steps.iter().map(|step| step.args).max().unwrap_or(0);
@@ -95,9 +97,10 @@ pub(super) fn execute<P: AsRef<[f32]>>(
         return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: bytes });
     }
     let workspace = &*workspace;
-    for step in steps {
+    for (number, step) in steps.iter().enumerate() {
         let parts = most.min(usize::try_from(step.units).unwrap_or(most));
         executor.run(parts, &|part| run_part(map, step, workspace, part, parts));
+        after(number);
     }
     Ok(())
 }

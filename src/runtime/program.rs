@@ -1,5 +1,7 @@
 //! Programs in memory.
 
+use std::time::{Duration, Instant};
+
 use super::buffer::{AlignedBytes, AllocError};
 use super::call::{Buffers, PackedBytes, Sample, Workspace, execute};
 use super::executor::{Executor, Sequential};
@@ -73,7 +75,7 @@ impl Loaded {
         let mut workspace = Workspace::new(1, &self.sizes, most_args(&self.prepare))?;
         let buffers =
             Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
-        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, &Sequential)
+        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, &Sequential, |_| ())
     }
 
     /// Memory for runs on at most `threads` threads.
@@ -124,7 +126,41 @@ impl Loaded {
             params,
             sample: Some(Sample { arena: &mut scratch.arena, inputs, outputs }),
         };
-        execute(&self.map, &self.run, &self.sizes, buffers, &mut scratch.workspace, executor)
+        execute(&self.map, &self.run, &self.sizes, buffers, &mut scratch.workspace, executor, |_| ())
+    }
+
+    /// As [`Self::run_on`]; the time of each step is added to its place in `times`, where there is one.
+    /// Still allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    #[allow(clippy::too_many_arguments, reason = "those of run_on and one more")]
+    pub fn run_timed<P: AsRef<[f32]>>(
+        &self,
+        executor: &dyn Executor,
+        packed: &Packed,
+        params: &[P],
+        scratch: &mut Scratch,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+        times: &mut [Duration],
+    ) -> Result<(), RunError> {
+        let buffers = Buffers {
+            consts: &self.consts,
+            packed: PackedBytes::Read(&packed.0),
+            params,
+            sample: Some(Sample { arena: &mut scratch.arena, inputs, outputs }),
+        };
+        let mut last = Instant::now();
+        let after = |number: usize| {
+            let now = Instant::now();
+            if let Some(time) = times.get_mut(number) {
+                *time += now - last;
+            }
+            last = now;
+        };
+        execute(&self.map, &self.run, &self.sizes, buffers, &mut scratch.workspace, executor, after)
     }
 }
 

@@ -9,6 +9,7 @@ mod bad_pictures;
 mod bad_places;
 mod bad_weights;
 mod basics;
+mod bench;
 mod each;
 mod fmt;
 mod inputs;

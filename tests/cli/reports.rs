@@ -107,6 +107,23 @@ fn explain_as_json_has_the_same_numbers() {
 }
 
 #[test]
+fn explain_states_the_memory_that_a_run_takes() {
+    let sandbox = Sandbox::with_model(LENET);
+    let stated =
+        json(&sandbox.expect(0, &["explain", "m.conv", "--format", "json"]).stdout)["memory"].clone();
+    // 61,706 parameters; a digit and ten classes.
+    assert_eq!(stated["weight_bytes"], 4 * 61_706);
+    assert_eq!((&stated["input_bytes"], &stated["output_bytes"]), (&(4 * 784).into(), &40.into()));
+    let parts = ["weight", "packed", "constant", "scratch", "input", "output"];
+    let sum: u64 = parts.iter().map(|p| stated[format!("{p}_bytes")].as_u64().unwrap()).sum();
+    assert_eq!(stated["total_bytes"], sum);
+    let ran = json(&sandbox.expect(0, &["run", "m.conv", "--format", "json"]).stdout);
+    assert_eq!(ran["memory_bytes"], sum);
+    let text = sandbox.expect(0, &["explain", "m.conv"]).stdout;
+    assert!(text.contains("memory of a run: ") && text.contains("packed weights"), "{text}");
+}
+
+#[test]
 fn explain_counts_taps_and_only_trained_weights() {
     let sandbox = Sandbox::with_model(
         "model m {\n  input x [4, 8, 8]\n  filter(box(3))\n  c = conv(kernel=1, out=2, bias=false)\n  b = batchnorm\n}\n",

@@ -14,9 +14,7 @@ use super::table::{Row, lay_out};
 use super::report::{bytes, grouped, short};
 use crate::graph::field::{self, Field};
 use crate::graph::{Graph, Node, Op};
-use crate::pipeline;
-use crate::plan::PlanOptions;
-use crate::target::Target;
+use crate::model::{Memory, Options, memory};
 use cost::Cost;
 use seen::Seen;
 
@@ -78,8 +76,8 @@ struct Explanation<'a> {
     multiply_adds: u128,
     /// Elements of all inputs and of all outputs.
     ends: [u64; 2],
-    /// Bytes of scratch memory that the plan for this machine takes.
-    scratch: Option<u64>,
+    /// What a run on this machine takes.
+    memory: Option<Memory>,
 }
 
 impl<'a> Explanation<'a> {
@@ -102,7 +100,7 @@ impl<'a> Explanation<'a> {
         Explanation {
             graph,
             parameters: cost::all_trained(graph),
-            scratch: pipeline::plan(&pipeline::optimise(graph), &PlanOptions::new(Target::host())).ok().map(|p| p.arena_bytes),
+            memory: memory(graph, &Options::default()).ok(),
             multiply_adds: layers.iter().map(|l| l.cost.multiply_adds).sum(),
             ends: [
                 graph.inputs.iter().map(|i| graph.ty(i.value).elements()).fold(0, sum),
@@ -146,11 +144,20 @@ impl<'a> Explanation<'a> {
             short(self.multiply_adds)
         )];
         let values: u64 = self.layers.iter().map(|l| l.cost.bytes).fold(0, u64::saturating_add);
-        let planned = match self.scratch {
-            Some(scratch) => format!("; as planned for this machine, {} of scratch memory", bytes(scratch)),
-            None => String::new(),
-        };
-        lines.push(format!("memory: {} for every value above{planned}", bytes(values)));
+        lines.push(format!("values: {} if every one above were kept", bytes(values)));
+        if let Some(memory) = self.memory {
+            lines.push(format!("memory of a run: {}", bytes(memory.total())));
+            let Memory { weights, packed, constants, scratch, inputs, outputs } = memory;
+            let parts = [
+                (weights, "weights"),
+                (packed, "packed weights"),
+                (constants, "taps and tables"),
+                (scratch, "scratch memory for values"),
+                (inputs.saturating_add(outputs), "input and output"),
+            ];
+            let parts = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", bytes(*n)));
+            lines.extend(parts.map(|part| format!("    {part}")));
+        }
         let dense = self.fully_connected();
         lines.push(format!(
             "a fully connected layer of the same input and output would need {} weights",
@@ -175,7 +182,12 @@ impl<'a> Explanation<'a> {
             "outputs": graph.outputs.iter().map(|o| port(&o.name, o.value)).collect::<Vec<_>>(),
             "layers": self.layers.iter().map(Layer::as_json).collect::<Vec<_>>(),
             "total": { "parameters": self.parameters, "multiply_adds": number(self.multiply_adds) },
-            "scratch_bytes": self.scratch,
+            "scratch_bytes": self.memory.map(|m| m.scratch),
+            "memory": self.memory.map(|m| json!({
+                "weight_bytes": m.weights, "packed_bytes": m.packed, "constant_bytes": m.constants,
+                "scratch_bytes": m.scratch, "input_bytes": m.inputs, "output_bytes": m.outputs,
+                "total_bytes": m.total(),
+            })),
             "fully_connected": { "weights": number(self.fully_connected()) },
         })
     }

@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 use super::Args;
 use super::save::{self, Destination, Kind};
 use super::summary::{Classes, Summary};
+use crate::cli::choice::Choice;
 use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::inputs::{self, Bound, Declared, Inputs, Origin, Ready};
+use crate::cli::making::Making;
 use crate::cli::models::{Compiled, Opened};
 use crate::cli::report::{bytes, seconds, shape};
 use crate::cli::values::Named;
+use crate::graph::Graph;
 use crate::io::picture::{self, PictureError};
 use crate::io::{atomic, npy, npz};
 use crate::tensor::{Tensor, TensorView};
@@ -34,33 +37,34 @@ pub(super) fn once(
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
     args.output.iter().try_for_each(|out| Kind::of(&out.file).map(drop))?;
-    let memory = args.memory();
+    let memory = args.making.memory();
     let mut bound = Bound::new(args.sizes());
-    let inputs = inputs::read(model, given, &mut bound, args.conversion(memory), args.seed, console)?;
+    let inputs = inputs::read(model, given, &mut bound, args.conversion(memory), args.making.seed(), console)?;
     for note in inputs.ready.iter().flat_map(|r| &r.notes) {
         console.note(note);
     }
     let held = inputs.bytes();
-    let options = args.options(model, &bound.sizes(), memory.saturating_sub(held));
+    let options = args.making.options(model, &bound.sizes(), memory.saturating_sub(held));
     let options = inputs.declare(model.inputs(), options);
     // What is wrong with the outputs shows before anything is compiled.
     let graph = model.graph(&options, console)?;
     let names: Vec<&str> = graph.outputs.iter().map(|o| o.name.as_str()).collect();
     let destinations = save::destinations(&args.output, &names)?;
-    let read = files_read(args, model, &graph, &inputs);
+    let read = files_read(&args.choice, &args.making, model, &graph, &inputs);
     destinations.iter().try_for_each(|d| save::check(&d.path, &read))?;
     drop(graph);
 
     let compiled = model.compile(&options, console)?;
-    say_seeded(compiled.seeded(), args.seed, console);
+    say_seeded(compiled.seeded(), args.making.seed(), console);
     console.status(compiled.describe());
-    compiled.check_batch(inputs.samples(model.inputs()), memory.saturating_sub(held))?;
+    let samples = inputs.samples(model.inputs());
+    compiled.check_batch(samples, memory.saturating_sub(held))?;
     let results = run(&compiled, &inputs)?;
-    console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory())));
+    console.status(format!("run in {}, with {} of memory", seconds(results.time), bytes(compiled.memory(samples))));
 
     let mut notes = Vec::new();
     for destination in &destinations {
-        write(destination, &compiled, &results, args.normalize, &read, &mut notes)?;
+        write(destination, &compiled, &results.tensors, args.normalize, &read, &mut notes)?;
     }
     notes.iter().for_each(|n| console.note(n));
     match args.format {
@@ -74,7 +78,7 @@ pub(super) fn once(
                 "notes": inputs.ready.iter().flat_map(|r| &r.notes).chain(&notes).collect::<Vec<_>>(),
                 "compile_ms": milliseconds(compiled.compile_time()),
                 "run_ms": milliseconds(results.time),
-                "memory_bytes": compiled.memory(),
+                "memory_bytes": compiled.memory(samples),
             });
             console.json(&document)?;
         }
@@ -83,16 +87,17 @@ pub(super) fn once(
 }
 
 /// The files that no output may be written over.
-pub(super) fn files_read(
-    args: &Args,
+pub(in crate::cli) fn files_read(
+    choice: &Choice,
+    making: &Making,
     model: &Opened,
-    graph: &crate::graph::Graph,
+    graph: &Graph,
     inputs: &Inputs,
 ) -> Vec<PathBuf> {
     let named = [&graph.weights, &graph.labels].into_iter().flatten().map(|f| model.folder().join(&f.path));
     let mut read = inputs.files();
-    read.push(args.choice.path().to_path_buf());
-    read.extend(args.weights.clone());
+    read.push(choice.path().to_path_buf());
+    read.extend(making.weights().cloned());
     read.extend(named);
     read
 }
@@ -125,7 +130,7 @@ pub(in crate::cli) fn say_seeded(seeded: bool, seed: u64, console: &Console) {
 
 /// Whether an output is a vector of classes: it comes from a softmax over its only long axis, or the
 /// model names as many labels.
-fn is_classes(graph: &crate::graph::Graph, output: &crate::graph::Output, labels: &[String]) -> bool {
+fn is_classes(graph: &Graph, output: &crate::graph::Output, labels: &[String]) -> bool {
     let node = graph.node(output.value);
     let elements = node.ty.elements();
     let vector = elements > 1 && node.ty.dims.contains(&elements);
@@ -133,10 +138,10 @@ fn is_classes(graph: &crate::graph::Graph, output: &crate::graph::Output, labels
 }
 
 /// Writes one file; what was done to the values goes to the notes.
-pub(super) fn write(
+pub(in crate::cli) fn write(
     destination: &Destination,
     compiled: &Compiled,
-    results: &Results,
+    tensors: &[Tensor],
     normalize: bool,
     read: &[PathBuf],
     notes: &mut Vec<String>,
@@ -147,7 +152,7 @@ pub(super) fn write(
     let chosen: Vec<(&str, TensorView<'_>)> = destination
         .outputs
         .iter()
-        .filter_map(|&i| Some((outputs.get(i)?.name.as_str(), results.tensors.get(i)?.view())))
+        .filter_map(|&i| Some((outputs.get(i)?.name.as_str(), tensors.get(i)?.view())))
         .collect();
     let written = match (destination.kind, chosen.as_slice()) {
         (Kind::Npz, arrays) => atomic::write(path, &read, |out| npz::write(arrays, out)),
@@ -191,11 +196,11 @@ pub(super) fn one_sample(tensor: TensorView<'_>, batched: bool) -> Result<Vec<us
     Ok(last.to_vec())
 }
 
-pub(super) fn milliseconds(time: Duration) -> f64 {
+pub(in crate::cli) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn inputs_as_json(model: &Opened, inputs: &Inputs) -> Vec<Value> {
+pub(in crate::cli) fn inputs_as_json(model: &Opened, inputs: &Inputs) -> Vec<Value> {
     let one = |((declared, ready), origin): ((&Declared, &Ready), &Origin)| {
         let (from, file) = match origin {
             Origin::File(path) => ("file", Some(shown(path))),

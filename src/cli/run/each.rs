@@ -29,7 +29,7 @@ pub(super) fn map(args: &Args, model: &Opened, given: &[PathBuf], console: &mut 
     let mut stems: BTreeMap<_, usize> = BTreeMap::new();
     files.iter().for_each(|f| *stems.entry(f.file_stem()).or_default() += 1);
 
-    let mut mapper = Mapper { args, model, out, memory: args.memory(), programs: Vec::new() };
+    let mut mapper = Mapper { args, model, out, memory: args.making.memory(), programs: Vec::new() };
     let mut failed = 0;
     let mut documents = Vec::new();
     console.progress_start(files.len());
@@ -138,16 +138,16 @@ impl Mapper<'_> {
         let (args, model, out) = (self.args, self.model, self.out);
         let mut bound = Bound::new(args.sizes());
         let given = [Named { name: None, file: file.to_path_buf() }];
-        let inputs = inputs::read(model, &given, &mut bound, args.conversion(self.memory), args.seed, console)?;
+        let inputs = inputs::read(model, &given, &mut bound, args.conversion(self.memory), args.making.seed(), console)?;
         let mut notes: Vec<String> = inputs.ready.iter().flat_map(|r| r.notes.clone()).collect();
         let left = self.memory.saturating_sub(inputs.bytes());
         let compiled = self.program(&bound.sizes(), &inputs, console)?;
         compiled.check_batch(inputs.samples(model.inputs()), left)?;
         let results = apply::run(compiled, &inputs)?;
-        let read = apply::files_read(args, model, compiled.graph(), &inputs);
+        let read = apply::files_read(&args.choice, &args.making, model, compiled.graph(), &inputs);
         let destinations = destinations(out, file, unique, compiled, &results);
         for destination in &destinations {
-            apply::write(destination, compiled, &results, args.normalize, &read, &mut notes)?;
+            apply::write(destination, compiled, &results.tensors, args.normalize, &read, &mut notes)?;
         }
         notes.iter().for_each(|n| console.note(format!("{}: {n}", shown(file))));
         let written: Vec<String> = destinations.iter().map(|d| shown(&d.path)).collect();
@@ -176,11 +176,11 @@ impl Mapper<'_> {
         let entry = match self.programs.iter().position(|(s, _)| s == sizes) {
             Some(at) => self.programs.remove(at),
             None => {
-                let options = self.args.options(self.model, sizes, self.memory.saturating_sub(inputs.bytes()));
+                let options = self.args.making.options(self.model, sizes, self.memory.saturating_sub(inputs.bytes()));
                 let options = inputs.declare(self.model.inputs(), options);
                 let compiled = self.model.compile(&options, console)?;
                 if self.programs.is_empty() {
-                    apply::say_seeded(compiled.seeded(), self.args.seed, console);
+                    apply::say_seeded(compiled.seeded(), self.args.making.seed(), console);
                 }
                 console.status(compiled.describe());
                 if self.programs.len() >= PROGRAMS {

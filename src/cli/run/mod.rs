@@ -1,6 +1,6 @@
 //! `convc run`: a model applied to pictures and arrays.
 
-mod apply;
+pub(in crate::cli) mod apply;
 mod each;
 pub(in crate::cli) mod save;
 mod summary;
@@ -13,11 +13,9 @@ use super::choice::Choice;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::inputs::Conversion;
-use super::memory;
-use super::models::{Opened, with_sizes};
-use super::values::{self, BackendName, MathName, Named};
+use super::making::Making;
+use super::values::{self, Named};
 use crate::io::picture::Fit;
-use crate::model::Options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,33 +55,8 @@ pub(super) struct Args {
     #[arg(long)]
     normalize: bool,
 
-    /// Take the weights from this safetensors file
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-
-    /// Refuse a weight file with tensors that the model does not use
-    #[arg(long)]
-    strict_weights: bool,
-
-    /// Seed of random weights and inputs
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-
-    /// Threads to compute with; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
-
-    /// Which emitter makes the kernels
-    #[arg(long, value_name = "NAME")]
-    backend: Option<BackendName>,
-
-    /// Which liberties arithmetic may take
-    #[arg(long, value_name = "MODE", default_value = "default")]
-    math: MathName,
-
-    /// The most memory to use, such as 512M or 2G; half of what is available by default
-    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
-    memory: Option<u64>,
+    #[command(flatten)]
+    making: Making,
 
     /// How results are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -120,29 +93,9 @@ impl Args {
         self.choice.sizes()
     }
 
-    fn memory(&self) -> u64 {
-        self.memory.unwrap_or_else(memory::default_limit)
-    }
-
     /// How pictures may be converted, with so much memory left.
     fn conversion(&self, memory: u64) -> Conversion {
         Conversion { fit: self.fit.map(Into::into), memory }
-    }
-
-    /// How a program is made for some sizes with so much memory left.
-    fn options(&self, model: &Opened, sizes: &[(String, u64)], memory: u64) -> Options {
-        let mut options = with_sizes(model.options(), sizes)
-            .seed(self.seed)
-            .math(self.math.into())
-            .strict_weights(self.strict_weights)
-            .memory(memory);
-        if let Some(backend) = self.backend {
-            options = options.backend(backend.into());
-        }
-        if let Some(weights) = &self.weights {
-            options = options.weights_file(weights);
-        }
-        options
     }
 }
 

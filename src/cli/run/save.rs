@@ -12,14 +12,14 @@ use crate::io::picture::Format;
 
 /// What is written, by a file's ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::cli) enum Kind {
     Picture(Format),
     Npy,
     Npz,
 }
 
 impl Kind {
-    pub(super) fn of(path: &Path) -> Result<Kind, Failure> {
+    pub(in crate::cli) fn of(path: &Path) -> Result<Kind, Failure> {
         // A folder or a device is refused as what it is, whatever its ending.
         atomic::check(path, &[]).map_err(|e| refused(path, e))?;
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
@@ -37,15 +37,15 @@ impl Kind {
 
 /// A file and the outputs that go into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
-    pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+pub(in crate::cli) struct Destination {
+    pub(in crate::cli) path: PathBuf,
+    pub(in crate::cli) kind: Kind,
     /// Indices of the model's outputs.
-    pub(super) outputs: Vec<usize>,
+    pub(in crate::cli) outputs: Vec<usize>,
 }
 
 /// Says which output goes where.
-pub(super) fn destinations(files: &[Named], outputs: &[&str]) -> Result<Vec<Destination>, Failure> {
+pub(in crate::cli) fn destinations(files: &[Named], outputs: &[&str]) -> Result<Vec<Destination>, Failure> {
     let all: Vec<usize> = (0..outputs.len()).collect();
     let mut destinations: Vec<Destination> = Vec::new();
     for Named { name, file } in files {
@@ -113,7 +113,7 @@ fn refused(path: &Path, error: FileError) -> Failure {
 }
 
 /// Checks that a file can be written there and is none of those that are read.
-pub(super) fn check(path: &Path, read: &[PathBuf]) -> Result<(), Failure> {
+pub(in crate::cli) fn check(path: &Path, read: &[PathBuf]) -> Result<(), Failure> {
     let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
     atomic::check(path, &read).map_err(|e| refused(path, e))?;
     let folder = folder_of(path);

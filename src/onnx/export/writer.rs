@@ -99,7 +99,7 @@ impl<'g> Writer<'g> {
             dims: dims.iter().map(|&d| d as i64).collect(),
             data_type: Some(data_type),
             name: Some(name),
-            raw_data: Some(raw),
+            raw_data: Some(raw.into()),
             ..TensorProto::default()
         });
     }

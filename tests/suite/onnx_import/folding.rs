@@ -133,7 +133,7 @@ fn types_of_all_widths() {
         name: Some("w".to_owned()),
         dims: vec![n],
         data_type: Some(data_type),
-        raw_data: Some(raw),
+        raw_data: Some(raw.into()),
         ..TensorProto::default()
     };
     for (data_type, bytes) in [

@@ -245,10 +245,12 @@ fn change_tensor(random: &mut Random, tensor: &mut TensorProto) {
         }
         _ => {
             let i = random.next();
-            if let Some(raw) = &mut tensor.raw_data
-                && let Some(byte) = random.one(raw)
-            {
-                *byte = i as u8;
+            if let Some(raw) = &mut tensor.raw_data {
+                let mut bytes = raw.to_vec();
+                if let Some(byte) = random.one(&mut bytes) {
+                    *byte = i as u8;
+                }
+                *raw = bytes.into();
             }
         }
     }

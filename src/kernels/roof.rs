@@ -1,0 +1,107 @@
+//! Programs that do nothing but what bounds all others: multiply and add, or copy.
+//!
+//! Measured beside a program, they say what share it has of what the machine can do. The emitters make
+//! them as they make every kernel.
+
+use super::build::KernelBuilder;
+use super::ir::{Count, Inst, LANES, Offset, Operand, Spills, VECTOR_BYTES, VecBinary, Vreg};
+use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
+
+/// Independent sums: two FMAs a cycle with a latency of four, or five, need eight, or ten.
+const CHAINS: u32 = 12;
+/// FMAs of a chain in an iteration.
+const UNROLL: u32 = 4;
+/// Vectors copied in an iteration.
+const VECTORS: u32 = 8;
+
+/// A program of `loops` iterations of multiply-adds in registers, and its floating-point operations.
+pub fn fma(loops: u32) -> (Lowered, u64) {
+    let mut k = KernelBuilder::new("fma");
+    let (x, count) = (k.ptr_arg(), k.int_arg());
+    let sums: Vec<Vreg> = (0..CHAINS).map(|_| k.load(x.at(0), LANES)).collect();
+    let factor = k.load(x.at(0), LANES);
+    k.repeat(Count::Int(count), |k| {
+        for _ in 0..UNROLL {
+            sums.iter().for_each(|&acc| k.inst(Inst::Fma { acc, a: factor, b: Operand::Reg(factor) }));
+        }
+    });
+    // What is computed has to be used.
+    if let Some((&first, others)) = sums.split_first() {
+        others.iter().for_each(|&sum| {
+            k.inst(Inst::Binary { op: VecBinary::Add, dst: first, a: first, b: sum.into() })
+        });
+        k.store(x.at(0), first, LANES);
+    }
+    let args = vec![pointer(Base::Arena), CallArg::Int(i64::from(loops))];
+    let mut lowered = program(k, args);
+    lowered.arena_bytes = VECTOR_BYTES as u64;
+    let flops = 2 * LANES as u64 * u64::from(CHAINS * UNROLL) * u64::from(loops);
+    (lowered, flops)
+}
+
+/// A program that copies its input to its output `times` times, and the bytes of each: at least `bytes`,
+/// rounded up to whole iterations.
+pub fn copy(bytes: u32, times: u32) -> (Lowered, u64) {
+    let step = VECTORS * VECTOR_BYTES as u32;
+    let blocks = bytes.div_ceil(step).max(1);
+    let mut k = KernelBuilder::new("copy");
+    let (x, out) = (k.ptr_arg(), k.ptr_arg());
+    let (outer, inner) = (k.int_arg(), k.int_arg());
+    let (from, to) = (k.ptr(), k.ptr());
+    k.repeat(Count::Int(outer), |k| {
+        k.set_ptr(from, x, Offset::Bytes(0));
+        k.set_ptr(to, out, Offset::Bytes(0));
+        k.repeat(Count::Int(inner), |k| {
+            let at = |i: u32| i as i32 * VECTOR_BYTES as i32;
+            let loaded: Vec<Vreg> = (0..VECTORS).map(|i| k.load(from.at(at(i)), LANES)).collect();
+            (0..).zip(loaded).for_each(|(i, v)| k.store(to.at(at(i)), v, LANES));
+            k.advance(from, step as i32);
+            k.advance(to, step as i32);
+        });
+    });
+    let counts = [times, blocks].map(|n| CallArg::Int(i64::from(n)));
+    let args = [pointer(Base::Input(0)), pointer(Base::Output(0))].into_iter().chain(counts);
+    let mut lowered = program(k, args.collect());
+    let bytes = u64::from(blocks) * u64::from(step);
+    (lowered.input_bytes, lowered.output_bytes) = (vec![bytes], vec![bytes]);
+    (lowered, bytes)
+}
+
+fn pointer(base: Base) -> CallArg {
+    CallArg::Ptr { base, offset: 0, strides: Vec::new(), tables: Vec::new() }
+}
+
+/// One kernel, called once.
+fn program(kernel: KernelBuilder, args: Vec<CallArg>) -> Lowered {
+    let kernel = kernel.finish(Spills::Refused);
+    let name = kernel.name.clone();
+    let nests = vec![Nest::new(Vec::new(), vec![Call { kernel: KernelId(0), args }])];
+    Lowered {
+        kernels: vec![kernel],
+        prepare: Vec::new(),
+        run: vec![Step { name, nests }],
+        consts: Vec::new(),
+        packed_bytes: 0,
+        arena_bytes: 0,
+        local_bytes: 0,
+        input_bytes: Vec::new(),
+        output_bytes: Vec::new(),
+        param_bytes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::verify::verify;
+
+    #[test]
+    fn they_stay_in_their_buffers() {
+        assert_eq!(verify(&fma(3).0), []);
+        for bytes in [1, 256, 1000, 1 << 30] {
+            let (lowered, copied) = copy(bytes, 3);
+            assert_eq!(verify(&lowered), []);
+            assert!(copied >= bytes.into() && copied < u64::from(bytes) + 256);
+        }
+    }
+}
