@@ -6,7 +6,7 @@
 
 pub use crate::code::assemble::assemble;
 pub use crate::graph::check::check;
-pub use crate::graph::passes::optimise;
+pub use crate::graph::passes::{optimise, specialise};
 pub use crate::kernels::{lower, lower_traced};
 pub use crate::plan::plan;
 pub use crate::syntax::parse;

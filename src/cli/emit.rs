@@ -99,7 +99,9 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
 
 /// What the stages after the graph make of it.
 fn text(args: &Args, graph: &Graph) -> Result<String, Error> {
-    let plan = pipeline::plan(&pipeline::optimise(graph), &args.plan_options())?;
+    // Weights are not read: only taps in the text are known.
+    let graph = pipeline::specialise(graph, &[], args.math.into());
+    let plan = pipeline::plan(&pipeline::optimise(&graph), &args.plan_options())?;
     if args.stage == Stage::Plan {
         return Ok(crate::plan::print(&plan));
     }

@@ -155,6 +155,12 @@ impl Job<'_> {
         let window = Window::declare(&task.taps, &tap_weights, x, work, 4, &mut c, low)?;
         let fused =
             Fused::declare(&task.epilogue, LayoutKind::Planar, &frame, channels as usize, &mut c, low)?;
+        // One tile of channels, each tap by itself in the code: what is known of it can be left out.
+        let by_itself = task.taps.len() * work <= super::window::UNROLLED
+            && task.groups == 1
+            && weights.ins == 1
+            && weights.outs as u64 == channels;
+        let zeros = if by_itself { task.zeros.clone() } else { Vec::new() };
         // Output channels of the tile are constant distances apart in the weights.
         let mut out_weights = Vec::new();
         for o in 0..per_tile {
@@ -167,6 +173,7 @@ impl Job<'_> {
             read: Units::new(LayoutKind::Planar, sx)?,
             write: Units::new(LayoutKind::Planar, frame.step)?,
             out_weights,
+            zeros,
             ins,
             x_plane,
             w_channel,
@@ -200,6 +207,8 @@ struct Tile<'a> {
     write: Units,
     /// Bytes from the first output channel's weights to each one's.
     out_weights: Vec<i32>,
+    /// By the place in the weights, which are known to be 0.
+    zeros: Vec<bool>,
     ins: Int,
     x_plane: Int,
     w_channel: Int,
@@ -262,6 +271,9 @@ impl Tile<'_> {
             .map(|unit| self.read.load(b, unit_at(unit), self.tiles.lanes(unit)))
             .collect();
         for (sums, out) in sums.iter().zip(&self.out_weights) {
+            if self.zeros.get(((weight.offset + out) / 4) as usize) == Some(&true) {
+                continue;
+            }
             let weight = b.load_splat(weight.ptr.at(weight.offset + out));
             for (&sum, &value) in sums.iter().zip(&values) {
                 b.fma(sum, weight, value);

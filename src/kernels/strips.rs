@@ -83,6 +83,12 @@ impl Job<'_> {
 fn cut(kind: &TaskKind, from: usize, count: u64) -> TaskKind {
     let mut kind = kind.clone();
     match &mut kind {
+        TaskKind::Copy(copy) => {
+            // The same rows of every plane: the third of four dims.
+            if let Some(rows) = copy.dims.get_mut(2) {
+                *rows = count;
+            }
+        }
         TaskKind::Contract(task) => task.phase[0].count = count as u32,
         TaskKind::PlanarConv(task) => task.phase[0].count = count as u32,
         TaskKind::Pool(Pool { rows, .. }) if !rows.is_empty() => {

@@ -14,7 +14,7 @@ use crate::plan::View;
 type Visit<'a> = dyn FnMut(&mut KernelBuilder, &[(Addr, Addr)]) + 'a;
 
 /// Operations on accumulators that one copy of the code of a tile may have.
-const UNROLLED: usize = 512;
+pub(super) const UNROLLED: usize = 512;
 /// Taps in the body of a loop over columns.
 const COLUMNS: usize = 16;
 

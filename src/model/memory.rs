@@ -49,6 +49,9 @@ impl Memory {
 /// # Errors
 /// [`Error::Unsupported`] where there can be none.
 pub fn memory(graph: &Graph, options: &Options) -> Result<Memory, Error> {
-    let plan = pipeline::plan(&pipeline::optimise(graph), &options.plan_options())?;
+    let plan = pipeline::plan(
+        &pipeline::optimise(&pipeline::specialise(graph, &[], options.math)),
+        &options.plan_options(),
+    )?;
     Ok(Memory::of(graph, &pipeline::lower(&plan)?))
 }

@@ -28,7 +28,8 @@ pub struct Part {
 /// # Errors
 /// As [`crate::Model::compile`].
 pub fn parts(program: &Program, options: &Options) -> Result<Vec<Part>, Error> {
-    let graph = pipeline::optimise(program.graph());
+    let graph = pipeline::specialise(program.graph(), program.params().tensors(), options.math);
+    let graph = pipeline::optimise(&graph);
     let plan = pipeline::plan(&graph, &options.plan_options())?;
     let (_, tasks) = pipeline::lower_traced(&plan)?;
     let mut parts: Vec<Part> = Vec::new();

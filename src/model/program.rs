@@ -110,9 +110,13 @@ impl Program {
                 return Err(Error::Unsupported { message });
             }
         }
-        let planned = timed(&mut stats.plan, || pipeline::optimise(&graph));
-        let loaded = machine_code(&planned, options, &mut stats)?;
+        // Before anything of that size is allocated; what a plan adds is checked when there is one.
+        within_memory(&graph, Params::size_bytes(&graph), options)?;
         let weights = timed(&mut stats.weights, || weights(model, options, &graph))?;
+        let planned = timed(&mut stats.plan, || {
+            pipeline::optimise(&pipeline::specialise(&graph, weights.params.tensors(), options.math))
+        });
+        let loaded = machine_code(&planned, options, &mut stats)?;
         warnings.extend(weights.warnings);
         let (params, seeded) = (weights.params, weights.seeded);
         let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
@@ -399,8 +403,11 @@ fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
 
 /// Refuses a program that would take more memory than is allowed.
 fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
+    within_memory(graph, Memory::of(graph, lowered).total(), options)
+}
+
+fn within_memory(graph: &Graph, needed: u64, options: &Options) -> Result<(), Error> {
     let Some(limit) = options.memory else { return Ok(()) };
-    let needed = Memory::of(graph, lowered).total();
     if needed <= limit {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use super::winograd::{Considered, consider};
 use super::{BufferId, Halo, Layout, LayoutKind, Phase, Plan, PlanOptions, Task};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::step::Base;
-use crate::target::Target;
+use crate::target::{Math, Target};
 
 /// Why a graph has no plan. The text is not to blame: check has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,7 @@ pub fn plan(graph: &Graph, options: &PlanOptions) -> Result<Plan, PlanError> {
     let mut builder = Builder {
         graph,
         target: &options.target,
+        math: options.math,
         kinds,
         winograd,
         values: Values::new(graph, phases, halos),
@@ -110,6 +111,7 @@ fn own_halos(
 pub(super) struct Builder<'g> {
     pub(super) graph: &'g Graph,
     pub(super) target: &'g Target,
+    pub(super) math: Math,
     pub(super) kinds: Vec<LayoutKind>,
     /// For each node, whether Winograd's filtering computes it, where that is possible.
     pub(super) winograd: Vec<Option<Considered>>,

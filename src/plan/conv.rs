@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, algorithm};
 use super::build::{Builder, PlanError};
 use super::dims::dims4;
 use super::fuse::Group;
+use super::known::drop_zero_taps;
 use super::task::{Contract, Depthwise, PackPanels, Phase as Positions, PlanarConv, TaskKind};
 use super::tiles::{most_pixels, tile_vectors};
 use super::transposed::transposed;
@@ -55,7 +56,7 @@ impl Builder<'_> {
             let positions = [whole(out[2])?, whole(out[3])?];
             Ok(vec![Correlation { taps, tap_index, stride, positions }])
         };
-        let (groups, transposed_weights, correlations) = match &node.op {
+        let (groups, transposed_weights, mut correlations) = match &node.op {
             Op::Conv(conv) => (conv.groups, false, one(taps(&conv.window)?, strides(conv.window.stride)?)?),
             Op::Filter(window, _) => (1, false, one(taps(window)?, strides(window.stride)?)?),
             Op::ConvTranspose(conv) => (conv.groups, true, transposed(conv, [out[2], out[3]])?),
@@ -88,6 +89,12 @@ impl Builder<'_> {
             },
             out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
         };
+        // A contraction's taps are a grid; planar and shared ones are any list.
+        if matches!(algorithm, Algorithm::Planar) || matches!(node.op, Op::Filter(..)) {
+            if let Some(known) = self.known(weights.w) {
+                drop_zero_taps(&mut correlations, known, weights.taps);
+            }
+        }
         match algorithm {
             Algorithm::Contract(x_kind) => {
                 let reason = self.winograd_reason(root).unwrap_or(reason);
@@ -187,6 +194,11 @@ impl Builder<'_> {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Planar)?),
             None => None,
         };
+        let single = weights.in_channels == 1 && !weights.transposed;
+        let zeros: Vec<bool> = match self.known(weights.w) {
+            Some(known) if single => known.iter().map(|w| *w == 0.0).collect(),
+            _ => Vec::new(),
+        };
         let mut tasks = Vec::new();
         for part in correlations {
             tasks.push(TaskKind::PlanarConv(PlanarConv {
@@ -197,6 +209,7 @@ impl Builder<'_> {
                 taps: part.taps,
                 tap_index: part.tap_index,
                 w_taps: weights.taps as u32,
+                zeros: zeros.clone(),
                 w_transposed: weights.transposed,
                 stride: part.stride,
                 phase: part.positions,
@@ -222,13 +235,22 @@ impl Builder<'_> {
         let dims = [1, channels, 1, weights.taps];
         let w_kind = if shared { LayoutKind::Planar } else { kind };
         let layout = Layout { kind: w_kind, halo: Halo::NONE };
-        let w = self.values.need(weights.w, Form { dims, layout, exact: true })?;
+        let whole = self.values.need(weights.w, Form { dims, layout, exact: true })?;
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, kind)?),
             None => None,
         };
         let mut tasks = Vec::new();
         for part in correlations {
+            // Weights follow the taps one by one.
+            let w = match self.known(weights.w) {
+                Some(known) if shared && part.tap_index.len() < known.len() => {
+                    let kept: Vec<f32> =
+                        part.tap_index.iter().filter_map(|&tap| known.get(tap as usize).copied()).collect();
+                    self.values.constant(None, [1, 1, 1, kept.len() as u64], &kept)
+                }
+                _ => whole,
+            };
             tasks.push(TaskKind::Depthwise(Depthwise {
                 x,
                 w,

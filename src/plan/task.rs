@@ -234,6 +234,9 @@ pub struct PlanarConv {
     pub tap_index: Vec<u32>,
     /// How many taps a channel has in `w`.
     pub w_taps: u32,
+    /// For each output channel and tap of `w`, whether the weight is known to be 0 and left out; empty where nothing is
+    /// known, or where there is more than one input channel.
+    pub zeros: Vec<bool>,
     /// Whether `w` is `[C, O/groups, taps]`, as transposed convolutions have it.
     pub w_transposed: bool,
     /// Step of the output in the input, `[h, w]`.

@@ -4,6 +4,7 @@
 //! constants-as-seen-from-outside; the evaluator can run either.
 
 mod batchnorm;
+mod bind;
 mod compose;
 mod dead;
 mod expand;
@@ -13,16 +14,21 @@ mod idioms;
 mod pad;
 mod rewrite;
 mod scale;
+mod separate;
 
 pub use batchnorm::fold_batchnorm;
+pub use bind::bind;
 pub use dead::remove_dead;
 pub use expand::expand;
 pub use identity::remove_identities;
 pub use idioms::recognise_idioms;
 pub use pad::fold_pad;
 pub use scale::fold_scale;
+pub use separate::separate;
 
 use super::Graph;
+use crate::target::Math;
+use crate::tensor::Tensor;
 
 /// A pass.
 pub type Pass = fn(&Graph) -> Graph;
@@ -37,6 +43,15 @@ pub const PASSES: [(&str, Pass); 7] = [
     ("expand", expand),
     ("remove_dead", remove_dead),
 ];
+
+/// Makes code depend on the taps of small kernels: those in the text, and those in `values`, the parameters in
+/// their order, where they are known. Strict arithmetic keeps every tap.
+pub fn specialise(graph: &Graph, values: &[Tensor], math: Math) -> Graph {
+    match math {
+        Math::Strict => graph.clone(),
+        Math::Default => separate(&bind(graph, values)),
+    }
+}
 
 /// Runs all passes.
 pub fn optimise(graph: &Graph) -> Graph {

@@ -56,6 +56,12 @@ pub(in crate::plan) fn fuse(values: &mut Values<'_>, target: &Target) -> (Vec<St
             *storage = Storage { base: Base::Local, bytes: buffer.bytes(), lifetime: storage.lifetime };
         }
         local_bytes = local_bytes.max(at);
+        for task in &mut values.run[candidate.strips.tasks.clone()] {
+            if let TaskKind::Copy(copy) = &mut task.kind {
+                copy.x_strides = values.buffers[copy.x.0 as usize].view().strides.to_vec();
+                copy.out_strides = values.buffers[task.out.0 as usize].view().strides.to_vec();
+            }
+        }
         all.push(candidate.strips);
     }
     (all, local_bytes)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Strips;
-use crate::plan::task::{Epilogue, Operand, Pointwise};
+use crate::plan::task::{Epilogue, Operand, Pointwise, StridedCopy};
 use crate::plan::{Buffer, BufferId, Task, TaskKind};
 
 /// Rows of a value: from `start` to before `end`, which may lie outside of the picture where a halo is read.
@@ -53,6 +53,17 @@ impl StripRows {
     }
 }
 
+/// Whether a copy takes all elements of a buffer to the same places of another.
+fn keeps_rows(copy: &StridedCopy, out: BufferId, buffers: &[Buffer]) -> bool {
+    let of = |id: BufferId| buffers.get(id.0 as usize).map(|buffer| (buffer, buffer.view()));
+    let (Some((x, from)), Some((out, to))) = (of(copy.x), of(out)) else { return false };
+    x.dims == out.dims
+        && copy.dims == [from.dims[0], from.planes(), from.dims[2], from.dims[3]]
+        && (copy.x_offset, copy.out_offset) == (0, 0)
+        && copy.x_strides == from.strides
+        && copy.out_strides == to.strides
+}
+
 /// What a task reads by rows; none where it cannot run on some rows only.
 pub(crate) fn reads(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
     let height = buffers.get(task.out.0 as usize)?.dims[2];
@@ -88,6 +99,7 @@ pub(crate) fn reads(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
         TaskKind::Pool(t) => window(t.x, &t.taps, t.stride, &t.epilogue),
         TaskKind::Pointwise(expr) => operands(expr),
         TaskKind::Convert { x } => same(*x),
+        TaskKind::Copy(t) if keeps_rows(t, task.out, buffers) => same(t.x),
         // Wrapped rows come from the other end of the picture.
         TaskKind::FillHalo(fill) if *fill != crate::plan::Fill::Wrap => Some(Reads::new()),
         _ => None,
