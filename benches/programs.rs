@@ -86,7 +86,7 @@ fn nets(c: &mut Criterion) {
 fn program(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, model: &Model) {
     let signature = model.signature(None);
     let sizes = signature.sizes.iter().map(|(name, default)| (name, default.unwrap_or(SIDE)));
-    let options = sizes.fold(Options::default(), |options, (name, n)| options.size(name, n));
+    let options = sizes.fold(Options::default().threads(1), |options, (name, n)| options.size(name, n));
     let program = model.compile(&options).expect("it compiles");
     let flops: u64 = parts(&program, &options).expect("it plans").iter().map(|part| part.work.flops).sum();
     let input = |port: &convc::Port| {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use convc::code::{Backend, Target, assemble};
 use convc::kernels::ir::{Arg, Inst, Kernel, Operand, Ptr, Spills, Stmt, VecBinary, Vreg};
 use convc::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
-use convc::runtime::{Loaded, Place, RunError};
+use convc::runtime::{Loaded, Place, Pool, RunError};
 
 struct Counting;
 
@@ -149,22 +149,30 @@ fn dropped_programs_are_unmapped() {
     assert_eq!(executable_bytes(), before);
 }
 
-/// What the library promises: `run_into` of a compiled model, a batch included.
+/// What the library promises: `run_into` of a compiled model, a batch included, on any number of threads.
 #[test]
 fn running_a_model_into_given_memory_allocates_nothing() {
     let _alone = ALONE.lock();
     let model = convc::Model::from_path("examples/lenet.conv").expect("the example parses");
-    let program = model.compile(&convc::Options::default()).expect("it compiles");
     let digits = vec![0.25; 3 * 28 * 28];
     let digits = convc::TensorView::new(&[3, 1, 28, 28], &digits).expect("the lengths agree");
-    let mut scratch = program.scratch().expect("there is memory");
-    let mut classes = vec![0.0; 3 * 10];
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    for _ in 0..10 {
-        program.run_into(&mut scratch, &[digits], &mut [&mut classes]).expect("it runs");
+    for threads in [1, 2, 5] {
+        let pool = std::sync::Arc::new(Pool::new(threads).with_grain(1));
+        let program = model.compile(&convc::Options::default().pool(pool)).expect("it compiles");
+        let mut scratch = program.scratch().expect("there is memory");
+        let mut classes = vec![0.0; 3 * 10];
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for run in 0..10 {
+            program.run_into(&mut scratch, &[digits], &mut [&mut classes]).expect("it runs");
+            if run % 4 == 0 {
+                // The threads fall asleep.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let after = ALLOCATIONS.load(Ordering::Relaxed);
+        assert_eq!(after - before, 0, "allocations in 10 runs on {threads} threads");
+        assert!((classes.iter().sum::<f32>() - 3.0).abs() < 1e-5, "three softmaxes");
     }
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "allocations in 10 runs");
-    assert!((classes.iter().sum::<f32>() - 3.0).abs() < 1e-5, "three softmaxes");
 }
 
 #[test]
@@ -172,6 +180,7 @@ fn programs_are_shared_and_sent_among_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<convc::Program>();
     shared::<convc::Session>();
+    shared::<Pool>();
     shared::<convc::Model>();
     fn sent<T: Send>() {}
     sent::<convc::model::Scratch>();

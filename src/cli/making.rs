@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::failure::Failure;
 use super::memory;
 use super::models::{Opened, with_sizes};
+use super::threads::Threads;
 use super::values::{self, BackendName, MathName};
 use crate::model::Options;
 
@@ -22,9 +24,8 @@ pub(super) struct Making {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Threads to compute with; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
+    #[command(flatten)]
+    threads: Threads,
 
     /// Which emitter makes the kernels
     #[arg(long, value_name = "NAME")]
@@ -56,8 +57,13 @@ impl Making {
     }
 
     /// How a program is made for some sizes with so much memory left.
-    pub(super) fn options(&self, model: &Opened, sizes: &[(String, u64)], memory: u64) -> Options {
-        let mut options = with_sizes(model.options(), sizes)
+    pub(super) fn options(
+        &self,
+        model: &Opened,
+        sizes: &[(String, u64)],
+        memory: u64,
+    ) -> Result<Options, Failure> {
+        let mut options = with_sizes(self.threads.set(model.options())?, sizes)
             .seed(self.seed)
             .math(self.math.into())
             .strict_weights(self.strict_weights)
@@ -68,6 +74,6 @@ impl Making {
         if let Some(weights) = &self.weights {
             options = options.weights_file(weights);
         }
-        options
+        Ok(options)
     }
 }

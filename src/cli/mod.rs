@@ -13,6 +13,7 @@ mod networks;
 mod report;
 mod sources;
 mod table;
+mod threads;
 mod values;
 
 use std::process::ExitCode;

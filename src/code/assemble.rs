@@ -2,8 +2,9 @@
 
 use super::clif::Compiler;
 use super::{Backend, BufferSizes, Code, CodeError, Function, Target, isa, x64};
+use crate::kernels::cost::unit_cost;
 use crate::kernels::ir::Kernel;
-use crate::kernels::step::Lowered;
+use crate::kernels::step::{Lowered, Step};
 use crate::kernels::verify::verify;
 use crate::target::{Isa, X64Level};
 
@@ -17,12 +18,18 @@ pub fn assemble(lowered: &Lowered, target: &Target, backend: Backend) -> Result<
     if let Some(problem) = verify(lowered).into_iter().next() {
         return Err(CodeError::bug(&problem.place, problem.what));
     }
+    let costs = |steps: &[Step]| {
+        let of = |step: &Step| step.nests.iter().map(|nest| unit_cost(nest, &lowered.kernels)).collect();
+        steps.iter().map(of).collect()
+    };
     Ok(Code {
         backend,
         target: *target,
         functions: kernels(lowered, target, backend)?,
         prepare: lowered.prepare.clone(),
         run: lowered.run.clone(),
+        prepare_costs: costs(&lowered.prepare),
+        run_costs: costs(&lowered.run),
         consts: lowered.consts.clone(),
         sizes: BufferSizes {
             packed: lowered.packed_bytes,

@@ -38,6 +38,8 @@ pub struct Code {
     pub(crate) functions: Vec<Function>,
     pub(crate) prepare: Vec<Step>,
     pub(crate) run: Vec<Step>,
+    pub(crate) prepare_costs: Vec<Vec<u64>>,
+    pub(crate) run_costs: Vec<Vec<u64>>,
     pub(crate) consts: Vec<u8>,
     pub(crate) sizes: BufferSizes,
 }
@@ -66,6 +68,17 @@ impl Code {
     /// The run steps, in order.
     pub fn run(&self) -> &[Step] {
         &self.run
+    }
+
+    /// For each prepare step, what a unit of each of its nests costs, see
+    /// [`unit_cost`](crate::kernels::cost::unit_cost).
+    pub fn prepare_costs(&self) -> &[Vec<u64>] {
+        &self.prepare_costs
+    }
+
+    /// The same for each run step.
+    pub fn run_costs(&self) -> &[Vec<u64>] {
+        &self.run_costs
     }
 
     /// [`Base::Consts`](crate::kernels::step::Base).

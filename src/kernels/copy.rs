@@ -1,5 +1,6 @@
 //! Lowers copies under strides: concatenation, slices, transpositions, pixel shuffles.
 
+use super::axes::pieces;
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{Count, LANES, Spills, VECTOR_BYTES};
@@ -14,6 +15,8 @@ mod tests;
 
 /// Two dims are copied by one call where the inner one is shorter than this.
 const SHORT_RUN: u64 = 64;
+/// What a unit copies at most, so that threads can share a copy that is one run.
+const UNIT_BYTES: i64 = 16 << 10;
 /// The largest stride of elements in one vector, so that all fit an instruction's distance.
 const LARGEST_STRIDE: i64 = 1 << 27;
 
@@ -25,7 +28,7 @@ struct Dim {
     out: i64,
 }
 
-/// One unit copies a run along one dim, or several runs where they are short.
+/// One unit copies a run along one dim or a piece of it, or several runs where they are short.
 pub(super) fn lower(
     task: &StridedCopy,
     out: BufferId,
@@ -45,15 +48,44 @@ pub(super) fn lower(
     let outer = if inner.extent < SHORT_RUN { take_longest(&mut dims) } else { None };
 
     let (x, out) = (low.view(task.x), low.view(out));
-    let src = x.arg(task.x_offset, &dims.iter().map(|d| d.x).collect::<Vec<_>>());
-    let dst = out.arg(task.out_offset, &dims.iter().map(|d| d.out).collect::<Vec<_>>());
-    let call = match outer {
-        None if inner.x == element && inner.out == element => {
-            copy_run(src, dst, inner.extent * element as u64 / 4, low)
+    let once = Dim { extent: 1, x: 0, out: 0 };
+    let most = (UNIT_BYTES / element) as u64;
+    let mut nests = Vec::new();
+    for (at, extent, count) in pieces(inner.extent, most) {
+        let inner_piece = Dim { extent, ..inner };
+        let repeated = outer.unwrap_or(once);
+        for (outer_at, outer_extent, outer_count) in pieces(repeated.extent, (most / extent).max(1)) {
+            let outer_piece = outer.map(|outer| Dim { extent: outer_extent, ..outer });
+            let mut dims = dims.clone();
+            dims.extend(
+                [repeated.apart(outer_extent, outer_count), inner.apart(extent, count)].into_iter().flatten(),
+            );
+            let start = |inner: i64, outer: i64| at as i64 * inner + outer_at as i64 * outer;
+            let src = x.arg(
+                task.x_offset + start(inner.x, repeated.x),
+                &dims.iter().map(|d| d.x).collect::<Vec<_>>(),
+            );
+            let dst = out.arg(
+                task.out_offset + start(inner.out, repeated.out),
+                &dims.iter().map(|d| d.out).collect::<Vec<_>>(),
+            );
+            let call = match outer_piece {
+                None if inner.x == element && inner.out == element => {
+                    copy_run(src, dst, extent * element as u64 / 4, low)
+                }
+                _ => runs(src, dst, inner_piece, outer_piece, element, low),
+            };
+            nests.push(Nest::new(dims.iter().map(|d| d.extent).collect(), vec![call]));
         }
-        _ => runs(src, dst, inner, outer, element, low),
-    };
-    Ok(vec![vec![Nest::new(dims.iter().map(|d| d.extent).collect(), vec![call])]])
+    }
+    Ok(vec![nests])
+}
+
+impl Dim {
+    /// The dim of `count` pieces of `extent` each, where there are several.
+    fn apart(self, extent: u64, count: u64) -> Option<Dim> {
+        (count > 1).then(|| Dim { extent: count, x: extent as i64 * self.x, out: extent as i64 * self.out })
+    }
 }
 
 /// Without extents of 1, and neighbours joined that are one run on both sides.

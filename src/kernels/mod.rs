@@ -3,6 +3,7 @@
 //! [`ir`] defines the IR, one page; [`step`] the drivers around the kernels. Every other file here
 //! lowers one kind of task of the plan. Nothing here knows an instruction set.
 
+pub mod cost;
 pub mod interpret;
 pub mod ir;
 pub mod print;

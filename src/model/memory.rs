@@ -16,7 +16,7 @@ pub struct Memory {
     pub packed: u64,
     /// Taps and tables.
     pub constants: u64,
-    /// For the values in between, of one run at a time and one thread.
+    /// For the values in between, of one run at a time, on as many threads as the options name, or one.
     pub scratch: u64,
     /// One sample of every input.
     pub inputs: u64,
@@ -31,13 +31,13 @@ impl Memory {
         parts.into_iter().fold(0, u64::saturating_add)
     }
 
-    pub(super) fn of(graph: &Graph, lowered: &Lowered) -> Memory {
+    pub(super) fn of(graph: &Graph, lowered: &Lowered, threads: usize) -> Memory {
         let sum = |bytes: &[u64]| bytes.iter().copied().fold(0, u64::saturating_add);
         Memory {
             weights: Params::size_bytes(graph),
             packed: lowered.packed_bytes,
             constants: lowered.consts.len() as u64,
-            scratch: lowered.arena_bytes.saturating_add(lowered.local_bytes),
+            scratch: lowered.arena_bytes.saturating_add(lowered.local_bytes.saturating_mul(threads as u64)),
             inputs: sum(&lowered.input_bytes),
             outputs: sum(&lowered.output_bytes),
         }
@@ -53,5 +53,5 @@ pub fn memory(graph: &Graph, options: &Options) -> Result<Memory, Error> {
         &pipeline::optimise(&pipeline::specialise(graph, &[], options.math)),
         &options.plan_options(),
     )?;
-    Ok(Memory::of(graph, &pipeline::lower(&plan)?))
+    Ok(Memory::of(graph, &pipeline::lower(&plan)?, options.stated_threads()))
 }

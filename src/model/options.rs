@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Model;
 use crate::code::Backend;
 use crate::graph::check::CheckOptions;
 use crate::plan::PlanOptions;
+use crate::runtime::{Executor, Pool};
 use crate::target::{Isa, Math, Target, X64Level};
 
 /// Options of [`Model::compile`], set by chained calls.
@@ -24,6 +26,8 @@ pub struct Options {
     pub(super) strict_weights: bool,
     pub(super) outside_weights: bool,
     pub(super) memory: Option<u64>,
+    pub(super) threads: Option<usize>,
+    pub(super) pool: Option<Arc<Pool>>,
 }
 
 impl Options {
@@ -97,6 +101,32 @@ impl Options {
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self
+    }
+
+    /// How many threads compute a run, the calling one included. Results do not depend on it. Default: as many as
+    /// this process may use processors, see [`Pool::available`].
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Threads that several programs share, instead of a pool of the program's own.
+    pub fn pool(mut self, pool: Arc<Pool>) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// The threads that are used, the calling one included.
+    pub fn resolved_threads(&self) -> usize {
+        match &self.pool {
+            Some(pool) => pool.threads(),
+            None => self.threads.unwrap_or_else(Pool::available).max(1),
+        }
+    }
+
+    /// The threads that were asked for, so that what is said of a program does not depend on the machine.
+    pub(super) fn stated_threads(&self) -> usize {
+        if self.threads.is_some() || self.pool.is_some() { self.resolved_threads() } else { 1 }
     }
 
     /// The machine that is compiled for. Cranelift has vectors of 128 bits: where nobody asks for more, a plan

@@ -10,7 +10,7 @@ use crate::graph::{Graph, Value};
 use crate::io::safe_file;
 use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
-use crate::runtime::{self, Loaded, Packed, RunError, Sequential};
+use crate::runtime::{self, Executor, Loaded, Packed, Pool, RunError, Sequential};
 use crate::tensor::{Tensor, TensorView};
 use crate::{limits, pipeline};
 
@@ -66,6 +66,10 @@ impl Stats {
 }
 
 /// A compiled model with its weights. Immutable; share it among threads.
+///
+/// A run computes on the calling thread and on those of the program's pool, see [`Options::threads`]. Of several runs
+/// at the same time one has the pool for a step, the others compute this step by themselves: who runs many at once is
+/// served best by programs of one thread.
 pub struct Program {
     graph: Graph,
     inputs: Vec<Port>,
@@ -77,6 +81,8 @@ pub struct Program {
     loaded: Loaded,
     params: Arc<Params>,
     packed: Packed,
+    /// None where no step is worth splitting.
+    pool: Option<Arc<Pool>>,
 }
 
 /// Memory for one run at a time.
@@ -119,7 +125,8 @@ impl Program {
         let loaded = machine_code(&planned, options, &mut stats)?;
         warnings.extend(weights.warnings);
         let (params, seeded) = (weights.params, weights.seeded);
-        let packed = timed(&mut stats.pack, || loaded.prepare(params.tensors()))?;
+        let pool = pool(&loaded, options);
+        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), params.tensors()))?;
         let labels = labels(model, options, &graph)?;
         Ok(Program {
             inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
@@ -132,6 +139,7 @@ impl Program {
             loaded,
             params: Arc::new(params),
             packed,
+            pool,
         })
     }
 
@@ -139,7 +147,9 @@ impl Program {
     pub(super) fn with_graph(&self, graph: Graph, options: &Options) -> Result<Program, Error> {
         let mut stats = Stats::default();
         let loaded = machine_code(&graph, options, &mut stats)?;
-        let packed = timed(&mut stats.pack, || loaded.prepare(self.params.tensors()))?;
+        let pool = self.pool.clone().or_else(|| pool(&loaded, options));
+        let tensors = self.params.tensors();
+        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), tensors))?;
         Ok(Program {
             inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
             outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
@@ -151,6 +161,7 @@ impl Program {
             loaded,
             params: Arc::clone(&self.params),
             packed,
+            pool,
         })
     }
 
@@ -194,12 +205,29 @@ impl Program {
         &self.stats
     }
 
+    /// The threads it computes on; none where it has only the calling one, or no step is worth splitting.
+    pub fn pool(&self) -> Option<&Arc<Pool>> {
+        self.pool.as_ref()
+    }
+
+    fn executor(&self) -> &dyn Executor {
+        executor(self.pool.as_ref())
+    }
+
     /// Memory for [`Program::run_into`].
     ///
     /// # Errors
     /// [`Error::Memory`] where memory is refused.
     pub fn scratch(&self) -> Result<Scratch, Error> {
-        Ok(Scratch(self.loaded.scratch(1)?))
+        self.scratch_for(self.executor().threads())
+    }
+
+    /// Memory for [`Program::run_into_on`] and an executor of so many threads.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where memory is refused.
+    pub fn scratch_for(&self, threads: usize) -> Result<Scratch, Error> {
+        Ok(Scratch(self.loaded.scratch(threads)?))
     }
 
     /// Runs the program. Inputs are in the model's order, each of the axes of its port, or of `[N]` and
@@ -208,9 +236,17 @@ impl Program {
     /// # Errors
     /// [`Error::Input`] where shapes do not fit, [`Error::Memory`] where memory is refused.
     pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
+        self.run_on(self.executor(), inputs)
+    }
+
+    /// As [`Program::run`], on the threads of an executor: the result is the same to the bit.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn run_on(&self, executor: &dyn Executor, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
         let mut outputs = self.outputs_for(inputs)?;
         let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
-        self.run_into(&mut self.scratch()?, inputs, &mut slices)?;
+        self.run_into_on(executor, &mut self.scratch_for(executor.threads())?, inputs, &mut slices)?;
         Ok(outputs)
     }
 
@@ -251,8 +287,23 @@ impl Program {
         inputs: &[TensorView<'_>],
         outputs: &mut [&mut [f32]],
     ) -> Result<(), Error> {
+        self.run_into_on(self.executor(), scratch, inputs, outputs)
+    }
+
+    /// As [`Program::run_into`], on the threads of an executor, but no more than the scratch memory is for.
+    ///
+    /// # Errors
+    /// As [`Program::run_into`].
+    pub fn run_into_on(
+        &self,
+        executor: &dyn Executor,
+        scratch: &mut Scratch,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), Error> {
+        let params = self.params.tensors();
         self.each_sample(inputs, outputs, |x, y| {
-            self.loaded.run(&self.packed, self.params.tensors(), &mut scratch.0, x, y)
+            self.loaded.run_on(executor, &self.packed, params, &mut scratch.0, x, y)
         })
     }
 
@@ -270,7 +321,7 @@ impl Program {
     ) -> Result<(), Error> {
         let params = self.params.tensors();
         self.each_sample(inputs, outputs, |x, y| {
-            self.loaded.run_timed(&Sequential, &self.packed, params, &mut scratch.0, x, y, times)
+            self.loaded.run_timed(self.executor(), &self.packed, params, &mut scratch.0, x, y, times)
         })
     }
 
@@ -365,6 +416,22 @@ fn ports<'a>(graph: &Graph, named: impl Iterator<Item = (&'a String, Value)>) ->
         .collect()
 }
 
+/// The pool that is shared, or one with as many threads as there are parts of a step at most.
+fn pool(loaded: &Loaded, options: &Options) -> Option<Arc<Pool>> {
+    if options.pool.is_some() {
+        return options.pool.clone();
+    }
+    let threads = options.resolved_threads();
+    match loaded.most_parts(threads, Sequential.grain()) {
+        0 | 1 => None,
+        parts => Some(Arc::new(Pool::new(parts))),
+    }
+}
+
+fn executor(pool: Option<&Arc<Pool>>) -> &dyn Executor {
+    pool.map_or(&Sequential, |pool| &**pool)
+}
+
 /// A graph to code that can run.
 fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
     let (target, backend) = (options.resolved_target(), options.resolved_backend());
@@ -377,7 +444,7 @@ fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<L
     stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
     stats.kernels = lowered.kernels.len();
     stats.steps = lowered.run.len();
-    stats.memory = Memory::of(graph, &lowered);
+    stats.memory = Memory::of(graph, &lowered, options.stated_threads());
     Ok(loaded)
 }
 
@@ -403,7 +470,7 @@ fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
 
 /// Refuses a program that would take more memory than is allowed.
 fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
-    within_memory(graph, Memory::of(graph, lowered).total(), options)
+    within_memory(graph, Memory::of(graph, lowered, options.resolved_threads()).total(), options)
 }
 
 fn within_memory(graph: &Graph, needed: u64, options: &Options) -> Result<(), Error> {

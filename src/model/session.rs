@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, Model, Options, Program};
+use crate::runtime::{Executor, Pool};
 use crate::tensor::{Tensor, TensorView};
 
 /// The axes of one sample of each input, and the program for them.
@@ -10,20 +11,28 @@ type Entry = (Vec<Vec<usize>>, Arc<Program>);
 
 /// A model that is compiled anew for each size of its inputs, with the last programs kept.
 ///
-/// Shared by threads; a compilation holds up the others.
+/// Shared by threads; a compilation holds up the others. The programs compute on the same threads.
 #[derive(Debug)]
 pub struct Session {
     model: Model,
     options: Options,
     capacity: usize,
+    kept: Mutex<Kept>,
+}
+
+/// What a session has made so far.
+#[derive(Debug, Default)]
+struct Kept {
     /// The programs with the shapes they are for, the last used first.
-    programs: Mutex<Vec<Entry>>,
+    programs: Vec<Entry>,
+    /// The threads of the first program that has all it may have.
+    pool: Option<Arc<Pool>>,
 }
 
 impl Session {
     /// A session that keeps up to `capacity` programs (at least one).
     pub fn new(model: Model, options: Options, capacity: usize) -> Session {
-        Session { model, options, capacity: capacity.max(1), programs: Mutex::new(Vec::new()) }
+        Session { model, options, capacity: capacity.max(1), kept: Mutex::default() }
     }
 
     /// The program for inputs of these shapes, compiled if it is not there.
@@ -42,13 +51,20 @@ impl Session {
             })
             .collect();
         // A poisoned lock only means that a compilation was cut short; the list is whole.
-        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { programs, pool } = &mut *kept;
         if let Some(at) = programs.iter().position(|(known, _)| *known == shapes) {
             programs[..=at].rotate_right(1);
         } else {
             let mut options = self.options.clone();
             options.positional.clone_from(&shapes);
+            if options.pool.is_none() {
+                options.pool.clone_from(pool);
+            }
             let program = Arc::new(self.model.compile(&options)?);
+            // A small program may have fewer threads than a later one is worth.
+            let whole = program.pool().filter(|own| own.threads() == options.resolved_threads());
+            *pool = pool.take().or(whole.cloned());
             programs.insert(0, (shapes, program));
             programs.truncate(self.capacity);
         }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "calls machine code")]
 
 use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::buffer::{AlignedBytes, AllocError};
 use super::executor::Executor;
@@ -17,7 +18,16 @@ use crate::code::BufferSizes;
 use crate::kernels::step::Base;
 
 /// What each part of a step needs for itself; made anew for each run in the same memory.
-pub(super) struct Workspace(Vec<UnsafeCell<Part>>);
+pub(super) struct Workspace(Vec<Desk>);
+
+/// A part, in cache lines of its own.
+#[repr(align(128))]
+struct Desk {
+    /// The number of the last step, counted from 1, whose part of this number was begun.
+    begun: AtomicUsize,
+    /// For whoever has begun it.
+    part: UnsafeCell<Part>,
+}
 
 struct Part {
     /// The table of base pointers.
@@ -30,7 +40,7 @@ struct Part {
 
 // SAFETY: the pointers of an earlier run are never read, and the rest is plain memory.
 unsafe impl Send for Workspace {}
-// SAFETY: a shared workspace is touched only by `execute`, whose parts each take an element of their own.
+// SAFETY: a shared workspace is touched only by `execute`, where `begin` lets one call at a time have an element.
 unsafe impl Sync for Workspace {}
 
 impl Workspace {
@@ -38,14 +48,14 @@ impl Workspace {
     pub(super) fn new(parts: usize, sizes: &BufferSizes, args: usize) -> Result<Workspace, AllocError> {
         let bytes = |count: usize, each: usize| AllocError { bytes: count as u64 * each as u64 };
         let mut all = Vec::new();
-        all.try_reserve_exact(parts).map_err(|_| bytes(parts, size_of::<Part>()))?;
+        all.try_reserve_exact(parts).map_err(|_| bytes(parts, size_of::<Desk>()))?;
         for _ in 0..parts {
             let mut part =
                 Part { bases: Vec::new(), args: Vec::new(), local: AlignedBytes::zeroed(sizes.local)? };
             part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
             part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
             part.args.resize(args, 0);
-            all.push(UnsafeCell::new(part));
+            all.push(Desk { begun: AtomicUsize::new(0), part: UnsafeCell::new(part) });
         }
         Ok(Workspace(all))
     }
@@ -75,7 +85,7 @@ pub(super) struct Sample<'a, 'o> {
     pub(super) outputs: &'a mut [&'o mut [f32]],
 }
 
-/// Runs steps in order, the units of each in as many parts as the executor and the workspace have.
+/// Runs steps in order, the units of each in at most as many parts as the executor and the workspace have.
 ///
 /// `steps` call functions in `map` that were assembled for buffers of `sizes`: the prepare steps where
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
@@ -92,26 +102,41 @@ pub(super) fn execute<P: AsRef<[f32]>>(
 ) -> Result<(), RunError> {
     let most = fill(workspace, sizes, buffers)?.min(executor.threads().max(1));
     let args = steps.iter().map(|step| step.args).max().unwrap_or(0);
-    if workspace.0.iter_mut().any(|part| part.get_mut().args.len() < args) {
+    if workspace.0.iter_mut().any(|place| place.part.get_mut().args.len() < args) {
         let bytes = 8 * args as u64;
         return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: bytes });
     }
     let workspace = &*workspace;
     for (number, step) in steps.iter().enumerate() {
-        let parts = most.min(usize::try_from(step.units).unwrap_or(most));
-        executor.run(parts, &|part| run_part(map, step, workspace, part, parts));
+        let parts = step.work.parts(most, executor.grain());
+        let run = |part: usize| {
+            if part < parts
+                && let Some(place) = workspace.0.get(part)
+                && place.begin(number + 1)
+            {
+                // SAFETY: nobody else has begun this part in this step, and before it came to this step all calls of
+                // the one before had returned.
+                let Part { bases, args, .. } = unsafe { &mut *place.part.get() };
+                let units = step.work.part(parts, part);
+                step.run(units.start, units.end, bases, args, &mut |entry, args| call(map, entry, args));
+            }
+        };
+        if parts > 1 {
+            executor.run(parts, &run);
+        }
+        // An executor that keeps its word has left nothing.
+        (0..parts).for_each(run);
         after(number);
     }
     Ok(())
 }
 
-/// Runs one of `parts` parts of a step, each of as many units, give or take one.
-fn run_part(map: &CodeMap, step: &LoadedStep, workspace: &Workspace, part: usize, parts: usize) {
-    let Some(cell) = workspace.0.get(part) else { return };
-    let at = |part: usize| (u128::from(step.units) * part as u128 / parts as u128) as u64;
-    // SAFETY: the executor runs each part once and `execute` waits for it, so nobody else has this element.
-    let Part { bases, args, .. } = unsafe { &mut *cell.get() };
-    step.run(at(part), at(part + 1), bases, args, &mut |entry, args| call(map, entry, args));
+impl Desk {
+    /// Whether nobody has begun this part in this step.
+    fn begin(&self, step: usize) -> bool {
+        // Executors order what parts do and what follows: they hold a borrow until all calls have returned.
+        self.begun.swap(step, Ordering::Relaxed) != step
+    }
 }
 
 /// Puts the base pointers of a run into every part, and gives the number of parts.
@@ -124,11 +149,13 @@ fn fill<P: AsRef<[f32]>>(
     let Some((first, others)) = workspace.0.split_first_mut() else {
         return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: 1 });
     };
-    let first = first.get_mut();
+    *first.begun.get_mut() = 0;
+    let first = first.part.get_mut();
     table(&mut first.bases, sizes, buffers)?;
     let local = sizes.base_index(Base::Local);
-    for part in others {
-        let part = part.get_mut();
+    for place in others {
+        *place.begun.get_mut() = 0;
+        let part = place.part.get_mut();
         part.bases.clear();
         part.bases.extend_from_slice(&first.bases);
         part.bases[local] = local_start(&mut part.local, sizes)?;

@@ -1,20 +1,24 @@
 //! Code → running programs. The only part with unsafe code.
 //!
 //! [`Loaded`] holds a program's code; a run takes packed weights ([`Loaded::prepare`]) and scratch memory
-//! ([`Loaded::scratch`]) beside the caller's tensors and allocates nothing.
+//! ([`Loaded::scratch`]) beside the caller's tensors and allocates nothing. Each step of a run is cut into parts,
+//! which an [`Executor`] runs: a [`Pool`] of threads, the calling thread alone, or the caller's own.
 
 mod buffer;
 mod call;
 mod executor;
 mod map;
 pub mod params;
+mod pool;
 mod program;
+mod split;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use buffer::AllocError;
 pub use executor::{Executor, Sequential};
+pub use pool::Pool;
 pub use program::{Loaded, Packed, Scratch};
 
 use crate::target::Isa;

@@ -12,6 +12,9 @@ use crate::code::{BufferSizes, Code};
 use crate::kernels::step::Step;
 use crate::target::Supported;
 
+/// The most parts of a step.
+const MOST_PARTS: usize = 1024;
+
 /// A program whose code can be run, by several threads at once. Clones are not needed: share it.
 pub struct Loaded {
     map: CodeMap,
@@ -39,13 +42,15 @@ impl Loaded {
     pub fn load(code: &Code) -> Result<Loaded, LoadError> {
         let supported = Supported::check(code.target.isa).ok_or(LoadError::Unsupported(code.target.isa))?;
         let map = CodeMap::new(code, supported)?;
-        let steps = |steps: &[Step]| {
-            steps
-                .iter()
-                .map(|step| LoadedStep::new(step, &map, &code.sizes))
+        let steps = |steps: &[Step], costs: &[Vec<u64>]| {
+            let costs = costs.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+            let pairs = steps.iter().zip(costs);
+            pairs
+                .map(|(step, costs)| LoadedStep::new(step, costs, &map, &code.sizes))
                 .collect::<Result<Vec<_>, LoadError>>()
         };
-        let (prepare, run) = (steps(&code.prepare)?, steps(&code.run)?);
+        let prepare = steps(&code.prepare, &code.prepare_costs)?;
+        let run = steps(&code.run, &code.run_costs)?;
         let consts = AlignedBytes::copy_of(&code.consts)?;
         Ok(Loaded { map, prepare, run, consts, sizes: code.sizes.clone() })
     }
@@ -55,14 +60,34 @@ impl Loaded {
         &self.sizes
     }
 
+    /// The most parts that a step is worth splitting into, for up to `threads` of them and an
+    /// [`Executor::grain`].
+    pub fn most_parts(&self, threads: usize, grain: u64) -> usize {
+        let steps = self.prepare.iter().chain(&self.run);
+        steps.map(|step| step.work.parts(threads, grain)).max().unwrap_or(1)
+    }
+
     /// Packs the parameters' canonical values, in the order of the program's parameters.
     ///
     /// # Errors
     ///
     /// Where a parameter is missing or has another size, or memory is refused.
     pub fn prepare<P: AsRef<[f32]>>(&self, params: &[P]) -> Result<Packed, RunError> {
+        self.prepare_on(&Sequential, params)
+    }
+
+    /// As [`Self::prepare`], the parts of each step run by the executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::prepare`].
+    pub fn prepare_on<P: AsRef<[f32]>>(
+        &self,
+        executor: &dyn Executor,
+        params: &[P],
+    ) -> Result<Packed, RunError> {
         let mut packed = Packed(AlignedBytes::zeroed(self.sizes.packed)?);
-        self.prepare_into(params, &mut packed)?;
+        self.fill(executor, params, &mut packed)?;
         Ok(packed)
     }
 
@@ -72,13 +97,23 @@ impl Loaded {
     ///
     /// Where a parameter is missing or has another size.
     pub fn prepare_into<P: AsRef<[f32]>>(&self, params: &[P], packed: &mut Packed) -> Result<(), RunError> {
-        let mut workspace = Workspace::new(1, &self.sizes, most_args(&self.prepare))?;
-        let buffers =
-            Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
-        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, &Sequential, |_| ())
+        self.fill(&Sequential, params, packed)
     }
 
-    /// Memory for runs on at most `threads` threads.
+    fn fill<P: AsRef<[f32]>>(
+        &self,
+        executor: &dyn Executor,
+        params: &[P],
+        packed: &mut Packed,
+    ) -> Result<(), RunError> {
+        let parts = executor.threads().clamp(1, MOST_PARTS);
+        let mut workspace = Workspace::new(parts, &self.sizes, most_args(&self.prepare))?;
+        let buffers =
+            Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
+        execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, executor, |_| ())
+    }
+
+    /// Memory for runs on at most `threads` threads, 1024 of them at most.
     ///
     /// # Errors
     ///
@@ -86,7 +121,7 @@ impl Loaded {
     pub fn scratch(&self, threads: usize) -> Result<Scratch, AllocError> {
         Ok(Scratch {
             arena: AlignedBytes::zeroed(self.sizes.arena)?,
-            workspace: Workspace::new(threads.max(1), &self.sizes, most_args(&self.run))?,
+            workspace: Workspace::new(threads.clamp(1, MOST_PARTS), &self.sizes, most_args(&self.run))?,
         })
     }
 
@@ -106,7 +141,8 @@ impl Loaded {
         self.run_on(&Sequential, packed, params, scratch, inputs, outputs)
     }
 
-    /// As [`Self::run`], the units of each step split as the executor likes: the result is the same.
+    /// As [`Self::run`], the parts of each step run by the executor, no more than the scratch memory is for: the
+    /// result is the same.
     ///
     /// # Errors
     ///

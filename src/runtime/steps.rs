@@ -6,14 +6,15 @@
 
 use super::LoadError;
 use super::map::{CodeMap, Entry};
+use super::split::Work;
 use crate::code::BufferSizes;
 use crate::kernels::step::{CallArg, MAX_DIMS, Nest, Step, TableArg};
 
 /// A step with its kernels' addresses.
 pub(super) struct LoadedStep {
     nests: Vec<LoadedNest>,
-    /// How many units it has.
-    pub(super) units: u64,
+    /// Its units.
+    pub(super) work: Work,
     /// How many arguments are alive at once at the most.
     pub(super) args: usize,
 }
@@ -57,11 +58,16 @@ type Indices = [u64; MAX_DIMS];
 type Malformed = &'static str;
 
 impl LoadedStep {
-    /// Finds the kernels of a step.
+    /// Finds the kernels of a step, for whose nests a unit has these costs.
     ///
     /// # Errors
     /// Where a kernel is missing or nests have too many dims.
-    pub(super) fn new(step: &Step, map: &CodeMap, sizes: &BufferSizes) -> Result<LoadedStep, LoadError> {
+    pub(super) fn new(
+        step: &Step,
+        costs: &[u64],
+        map: &CodeMap,
+        sizes: &BufferSizes,
+    ) -> Result<LoadedStep, LoadError> {
         let nests: Vec<LoadedNest> = step
             .nests
             .iter()
@@ -69,7 +75,7 @@ impl LoadedStep {
             .collect::<Result<_, _>>()
             .map_err(|what| LoadError::Map(format!("step {}: {what}", step.name)))?;
         let args = nests.iter().map(LoadedNest::args_alive).max().unwrap_or(0);
-        Ok(LoadedStep { nests, units: step.units(), args })
+        Ok(LoadedStep { nests, work: Work::of(step, costs), args })
     }
 
     /// Runs units `begin .. end`: gives `call` each kernel with its arguments, in order. `args` has room

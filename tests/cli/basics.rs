@@ -37,7 +37,7 @@ fn every_flag_has_a_sentence() {
 #[test]
 fn usage_errors_exit_with_2_and_leave_stdout_alone() {
     let sandbox = Sandbox::with_model(SAME);
-    let cases: [&[&str]; 15] = [
+    let cases: [&[&str]; 16] = [
         &[],
         &["nonsense"],
         &["run"],
@@ -45,6 +45,7 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         &["run", "m.conv", "--nonsense"],
         &["run", "m.conv", "--threads", "0"],
         &["run", "m.conv", "--threads", "many"],
+        &["compare", "m.conv", "--threads", "1025"],
         &["run", "m.conv", "--memory", "lots"],
         &["run", "m.conv", "--size", "H"],
         &["run", "m.conv", "--fit", "squeeze"],
@@ -143,6 +144,30 @@ fn results_are_on_stdout_and_all_else_on_stderr() {
     let ran = sandbox.expect(0, &["run", "m.conv", "x.png"]);
     assert_eq!(ran.stdout, "y [1, 1, 2, 2]  min 0  max 1  mean 0.4\n");
     assert!(ran.stderr.contains("compile") && ran.stderr.contains("run"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_variable_gives_the_threads_where_the_flag_does_not() {
+    let text = "model m {\n  input x [16, 40, 40]\n  conv(kernel=3, pad=1, out=16)\n}\n";
+    let sandbox = Sandbox::with_model(text);
+    let ran = |value: &str, arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.env("CONVC_THREADS", value);
+        run(command)
+    };
+    for value in ["1", "3", " 2 ", ""] {
+        assert_eq!(ran(value, &["run", "m.conv", "-o", "y.npy"]).code, Some(0), "{value}");
+    }
+    for value in ["0", "-1", "two", "1025", "1.5"] {
+        for arguments in [&["run", "m.conv"][..], &["compare", "m.conv"]] {
+            let failed = ran(value, arguments);
+            assert_eq!(failed.code, Some(2), "{value}");
+            let said = format!("CONVC_THREADS is `{value}`, not a number of threads in 1..1024");
+            assert!(failed.stderr.contains(&said), "{}", failed.stderr);
+        }
+        assert_eq!(ran(value, &["run", "m.conv", "--threads", "2"]).code, Some(0), "the flag counts");
+        assert_eq!(ran(value, &["check", "m.conv"]).code, Some(0), "nothing is run");
+    }
 }
 
 #[test]

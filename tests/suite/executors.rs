@@ -8,9 +8,14 @@ use convc::kernels::step::Base;
 use convc::kernels::verify;
 use convc::pipeline;
 use convc::plan::{PlanOptions, TaskKind};
-use convc::runtime::Loaded;
+use convc::runtime::{Loaded, Packed, Pool};
 use convc::target::{Math, Target};
 use convc::tensor::{Tensor, TensorView};
+
+thread_local! {
+    /// Threads beside a test's own, for which every step is split.
+    static POOL: Pool = Pool::new(3).with_grain(1);
+}
 
 /// A way to run a graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +28,26 @@ pub enum Executor {
     Compiled(Backend),
     /// Machine code for AVX2, on a machine that has more.
     Avx2,
+}
+
+/// Holds what several threads compute to what one has, bit for bit.
+fn same_on_threads(
+    pool: &Pool,
+    loaded: &Loaded,
+    packed: &Packed,
+    params: &[&[f32]],
+    inputs: &[&[f32]],
+    expected: &[Vec<f32>],
+) {
+    let packed_there = loaded.prepare_on(pool, params).expect("weights are packed");
+    assert!(packed_there.bytes() == packed.bytes(), "weights packed on threads");
+    let mut scratch = loaded.scratch(3).expect("there is memory");
+    let mut results: Vec<Vec<f32>> = expected.iter().map(|r| vec![f32::NAN; r.len()]).collect();
+    let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+    loaded.run_on(pool, &packed_there, params, &mut scratch, inputs, &mut outputs).expect("the code runs");
+    for (found, expected) in results.iter().zip(expected) {
+        assert!(found.iter().map(|x| x.to_bits()).eq(expected.iter().map(|x| x.to_bits())), "on threads");
+    }
 }
 
 impl Executor {
@@ -90,6 +115,7 @@ impl Executor {
                     shapes.iter().map(|s| vec![f32::NAN; s.iter().product()]).collect();
                 let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
                 loaded.run(&packed, &params, &mut scratch, &inputs, &mut outputs).expect("the code runs");
+                POOL.with(|pool| same_on_threads(pool, &loaded, &packed, &params, &inputs, &results));
                 results
             }
             _ => {

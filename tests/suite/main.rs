@@ -22,6 +22,7 @@ mod random;
 mod recorded;
 mod stages;
 mod textbook;
+mod threads;
 mod winograd;
 
 mod syntax;

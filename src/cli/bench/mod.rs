@@ -88,7 +88,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let inputs = inputs::read(&model, &files, &mut bound, conversion, args.making.seed(), console)?;
     inputs.ready.iter().flat_map(|r| &r.notes).for_each(|n| console.note(n));
     let left = memory.saturating_sub(inputs.bytes());
-    let options = args.making.options(&model, &bound.sizes(), left);
+    let options = args.making.options(&model, &bound.sizes(), left)?;
     let options = inputs.declare(model.inputs(), options);
 
     let start = Instant::now();

@@ -14,6 +14,7 @@ use super::memory;
 use super::models::with_sizes;
 use super::report::{number, plural, shape};
 use super::table::{Row, lay_out};
+use super::threads::Threads;
 use super::values::{self, BackendName, Named};
 use crate::model::{Difference, Layer};
 use expected::Expected;
@@ -59,6 +60,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendName>,
 
+    #[command(flatten)]
+    threads: Threads,
+
     /// How results are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -82,7 +86,8 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let conversion = Conversion { fit: None, memory };
     let inputs = inputs::read(&model, &files, &mut bound, conversion, args.seed, console)?;
     inputs.ready.iter().flat_map(|r| &r.notes).for_each(|n| console.note(n));
-    let options = with_sizes(model.options(), &bound.sizes()).seed(args.seed).memory(memory);
+    let options = args.threads.set(model.options())?;
+    let options = with_sizes(options, &bound.sizes()).seed(args.seed).memory(memory);
     let options = inputs.declare(model.inputs(), options);
     let options = match args.backend {
         Some(backend) => options.backend(backend.into()),

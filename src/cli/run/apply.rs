@@ -44,7 +44,7 @@ pub(super) fn once(
         console.note(note);
     }
     let held = inputs.bytes();
-    let options = args.making.options(model, &bound.sizes(), memory.saturating_sub(held));
+    let options = args.making.options(model, &bound.sizes(), memory.saturating_sub(held))?;
     let options = inputs.declare(model.inputs(), options);
     // What is wrong with the outputs shows before anything is compiled.
     let graph = model.graph(&options, console)?;

@@ -176,7 +176,7 @@ impl Mapper<'_> {
         let entry = match self.programs.iter().position(|(s, _)| s == sizes) {
             Some(at) => self.programs.remove(at),
             None => {
-                let options = self.args.making.options(self.model, sizes, self.memory.saturating_sub(inputs.bytes()));
+                let options = self.args.making.options(self.model, sizes, self.memory.saturating_sub(inputs.bytes()))?;
                 let options = inputs.declare(self.model.inputs(), options);
                 let compiled = self.model.compile(&options, console)?;
                 if self.programs.is_empty() {

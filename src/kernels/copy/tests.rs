@@ -135,3 +135,37 @@ fn a_dense_copy_is_one_run() {
     );
     assert_eq!(bed.get(out, [0, 0, 0, 59]), bed.get(x, [0, 0, 0, 59]));
 }
+
+#[test]
+fn long_copies_are_cut_into_pieces() {
+    let task = |x, dims: &[u64], x_strides: &[i64], out_strides: &[i64]| StridedCopy {
+        x,
+        dims: dims.to_vec(),
+        x_offset: 0,
+        x_strides: x_strides.to_vec(),
+        out_offset: 0,
+        out_strides: out_strides.to_vec(),
+        vector: false,
+    };
+    // One run, one run with gaps, and a transposition, whose runs of 50 are copied several at a time.
+    for (dims, x, out) in [
+        (vec![9001], vec![4], vec![4]),
+        (vec![9001], vec![4], vec![8]),
+        (vec![200, 50], vec![200, 4], vec![4, 800]),
+    ] {
+        check(20_000, 20_000, |id| task(id, &dims, &x, &out));
+        let mut bed = Bed::new();
+        let from = bed.random([1, 1, 1, 20_000], LayoutKind::Planar, Halo::NONE, false);
+        let to = bed.buffer([1, 1, 1, 20_000], LayoutKind::Planar, Halo::NONE);
+        bed.run(
+            to,
+            |_, _| true,
+            |low| {
+                let steps = super::lower(&task(from, &dims, &x, &out), to, low)?;
+                let units: u64 = steps[0].iter().map(|nest| nest.units()).sum();
+                assert!(units >= 3, "{units} units");
+                Ok(steps)
+            },
+        );
+    }
+}

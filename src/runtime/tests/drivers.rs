@@ -1,6 +1,4 @@
-//! Steps: random nests of calls against the interpreter, split in any way.
-
-#![allow(unsafe_code, reason = "executors of several parts")]
+//! Steps: random nests of calls against the interpreter, split among any number of threads.
 
 use proptest::prelude::*;
 
@@ -12,7 +10,7 @@ use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, LANES, Offset, Operand, Spills, VecBinary};
 use crate::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step, TableArg};
 use crate::kernels::testing::bits;
-use crate::runtime::{Loaded, Sequential};
+use crate::runtime::{Loaded, Pool, Sequential};
 
 /// Words of every buffer.
 const WORDS: usize = 2048;
@@ -169,17 +167,20 @@ fn program(prepare: &[Choice], run: &[Vec<Choice>]) -> Lowered {
     }
 }
 
-/// Runs this many parts in order.
-struct Pieces(usize);
+/// Splits every step, and runs its parts in order.
+struct InOrder(usize);
 
-// SAFETY: the parts follow one another on this thread, each once.
-unsafe impl Executor for Pieces {
+impl Executor for InOrder {
     fn threads(&self) -> usize {
         self.0
     }
 
-    fn run(&self, parts: usize, task: &(dyn Fn(usize) + Sync)) {
-        (0..parts).for_each(task);
+    fn grain(&self) -> u64 {
+        1
+    }
+
+    fn run(&self, parts: usize, part: &(dyn Fn(usize) + Sync)) {
+        (0..parts).for_each(part);
     }
 }
 
@@ -191,10 +192,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_nests_in_random_pieces(
+    fn random_nests_in_parts(
         prepare in nests(),
         run in prop::collection::vec(nests(), 1..4),
-        pieces in 2usize..9,
+        threads in 2usize..12,
         seed in 0u32..1000,
     ) {
         let lowered = program(&prepare, &run);
@@ -204,27 +205,33 @@ proptest! {
             let expected = interpreted(&lowered, target, &params, &inputs);
             let whole = executed(&loaded, &Sequential, &lowered, &params, &inputs, Fence::Before);
             assert_agree(&expected, &whole, &[true, true], "whole");
-            let split = executed(&loaded, &Pieces(pieces), &lowered, &params, &inputs, Fence::After);
-            assert_agree(&expected, &split, &[true, true], "in pieces");
+            let split = executed(&loaded, &InOrder(threads), &lowered, &params, &inputs, Fence::After);
+            assert_agree(&expected, &split, &[true, true], "in parts");
         }
     }
 }
 
-/// Splits units among threads that run at the same time.
-struct Threads(usize);
+/// Breaks its word: parts that do not exist, parts in any order, at the same time and again, and some not at all.
+struct Careless(usize);
 
-// SAFETY: each number comes once, and the scope ends when its threads have.
-unsafe impl Executor for Threads {
+impl Executor for Careless {
     fn threads(&self) -> usize {
         self.0
     }
 
-    fn run(&self, parts: usize, task: &(dyn Fn(usize) + Sync)) {
+    fn grain(&self) -> u64 {
+        1
+    }
+
+    fn run(&self, parts: usize, part: &(dyn Fn(usize) + Sync)) {
+        part(parts);
+        part(usize::MAX);
         std::thread::scope(|scope| {
-            for part in 0..parts {
-                scope.spawn(move || task(part));
+            for thread in 0..3 {
+                scope.spawn(move || (0..parts).rev().filter(|p| p % 3 != thread).for_each(part));
             }
         });
+        (0..parts / 2).for_each(part);
     }
 }
 
@@ -249,8 +256,12 @@ fn threads_share_the_units_of_a_step() {
         let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
         let expected = interpreted(&lowered, target, &params, &inputs);
         for threads in [1, 2, 3, 7] {
-            let got = executed(&loaded, &Threads(threads), &lowered, &params, &inputs, Fence::After);
-            assert_agree(&expected, &got, &[true, true], "on threads");
+            let executors: [&dyn Executor; 3] =
+                [&Pool::new(threads).with_grain(1), &InOrder(threads), &Careless(threads)];
+            for executor in executors {
+                let got = executed(&loaded, executor, &lowered, &params, &inputs, Fence::After);
+                assert_agree(&expected, &got, &[true, true], "on threads");
+            }
         }
     }
 }

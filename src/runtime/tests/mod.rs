@@ -4,6 +4,7 @@ mod drivers;
 mod fenced;
 mod instructions;
 mod memory;
+mod pool;
 
 use fenced::{Fence, Fenced};
 
@@ -67,8 +68,8 @@ fn executed(
     let unwritten: Vec<Vec<u32>> =
         lowered.output_bytes.iter().map(|&bytes| vec![UNWRITTEN; bytes as usize / 4]).collect();
     let mut outputs = fenced(&unwritten);
-    let packed = loaded.prepare(&params).unwrap();
-    let mut scratch = loaded.scratch(1).unwrap();
+    let packed = loaded.prepare_on(executor, &params).unwrap();
+    let mut scratch = loaded.scratch(executor.threads()).unwrap();
     let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Fenced::values_mut).collect();
     loaded.run_on(executor, &packed, &params, &mut scratch, &inputs, &mut slices).unwrap();
     outputs.iter().map(|output| output.values().iter().map(|value| value.to_bits()).collect()).collect()
