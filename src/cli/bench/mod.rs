@@ -17,6 +17,7 @@ use super::making::Making;
 use super::run::apply::{files_read, say_seeded, write};
 use super::run::save::{self, Kind};
 use super::values::{self, Named};
+use crate::runtime::Executor;
 use machine::Machine;
 use report::Report;
 use subject::Subject;
@@ -118,6 +119,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let report = Report {
         model: compiled.graph().name.clone(),
         samples,
+        threads: compiled.program().pool().map_or(1, |pool| pool.threads()),
         memory: compiled.memory(samples),
         load: model.opening().load,
         compile,

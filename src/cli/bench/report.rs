@@ -18,6 +18,8 @@ use crate::model::Part;
 pub(super) struct Report {
     pub(super) model: String,
     pub(super) samples: u64,
+    /// That computed the runs.
+    pub(super) threads: usize,
     /// Bytes of the program.
     pub(super) memory: u64,
     pub(super) load: Duration,
@@ -59,7 +61,8 @@ impl Report {
         Rates {
             flops,
             bytes,
-            peak_share: roofs.and_then(|r| share(flops, r.flops)),
+            // The peak was measured on one thread.
+            peak_share: roofs.and_then(|r| share(flops, r.flops * self.threads as f64)),
             copy_share: roofs.and_then(|r| r.copy(at_once)).and_then(|rate| share(bytes, rate)),
         }
     }
@@ -143,6 +146,7 @@ impl Report {
             seconds(self.first)
         ));
         lines.push(format!("memory: {}", bytes(self.memory)));
+        lines.push(format!("threads: {}", self.threads));
         if let Some(Roofs { flops, copies }) = roofs {
             let rates = copies.iter().map(|(level, rate)| format!("{} {} GB/s", level.name, giga(*rate)));
             lines.push(format!("this machine, one thread: FMA of 256 bits {} GFLOP/s", giga(*flops)));
@@ -158,6 +162,7 @@ impl Report {
             "version": env!("CARGO_PKG_VERSION"),
             "model": self.model,
             "samples": self.samples,
+            "threads": self.threads,
             "load_ms": milliseconds(self.load),
             "compile_ms": milliseconds(self.compile),
             "first_run_ms": milliseconds(self.first),
