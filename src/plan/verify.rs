@@ -111,6 +111,13 @@ fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
         let first = tasks.iter().position(|t| t.out == id);
         let last = if kept { Some(tasks.len() - 1) } else { tasks.iter().rposition(|t| touches(t, id)) };
         let (Some(first), Some(last)) = (first, last) else { continue };
+        // Tasks of one group run interleaved.
+        let group = |at: usize| match buffer.base {
+            Base::Arena => plan.strips.iter().find(|s| s.tasks.contains(&at)).map(|s| s.tasks.clone()),
+            _ => None,
+        };
+        let first = group(first).map_or(first, |tasks| tasks.start);
+        let last = group(last).map_or(last, |tasks| tasks.end - 1);
         for task in &tasks[first..=last] {
             let other = plan.buffer(task.out);
             let apart = bytes(other).end <= buffer.offset || bytes(buffer).end <= other.offset;

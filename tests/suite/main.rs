@@ -21,6 +21,7 @@ mod planning;
 mod random;
 mod recorded;
 mod stages;
+mod strips;
 mod textbook;
 mod threads;
 mod winograd;

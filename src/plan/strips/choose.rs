@@ -6,7 +6,7 @@ use super::rows::reads;
 use super::{StripRows, Strips};
 use crate::kernels::ir::VECTOR_BYTES;
 use crate::kernels::step::Base;
-use crate::plan::values::{Storage, Values};
+use crate::plan::values::{RUN, Storage, Values};
 use crate::plan::{Buffer, BufferId, Task, TaskKind};
 use crate::target::Target;
 
@@ -56,7 +56,19 @@ pub(in crate::plan) fn fuse(values: &mut Values<'_>, target: &Target) -> (Vec<St
             *storage = Storage { base: Base::Local, bytes: buffer.bytes(), lifetime: storage.lifetime };
         }
         local_bytes = local_bytes.max(at);
-        for task in &mut values.run[candidate.strips.tasks.clone()] {
+        // All tasks of a group run at the same time, as far as memory goes.
+        let Range { start, end } = candidate.strips.tasks;
+        for number in start..end {
+            let task = &values.run[number];
+            for id in task.kind.reads().into_iter().chain([task.out]) {
+                let storage = &mut values.storages[values.places[id.0 as usize].0];
+                if let Some((first, last)) = &mut storage.lifetime {
+                    *first = (*first).min(RUN + start);
+                    *last = (*last).max(RUN + end - 1);
+                }
+            }
+        }
+        for task in &mut values.run[start..end] {
             if let TaskKind::Copy(copy) = &mut task.kind {
                 copy.x_strides = values.buffers[copy.x.0 as usize].view().strides.to_vec();
                 copy.out_strides = values.buffers[task.out.0 as usize].view().strides.to_vec();
