@@ -23,6 +23,8 @@ const MOST_BYTES: u64 = 512 << 20;
 /// The programs, and what each round measured.
 pub(super) struct Machine {
     fma: Roof,
+    /// Of 512 bits, where the machine has such registers.
+    wide: Option<Roof>,
     copies: Vec<(Level, Roof)>,
     input: Tensor,
     output: Tensor,
@@ -52,8 +54,10 @@ struct Roof {
 /// What the machine can do.
 #[derive(Clone, Debug)]
 pub(super) struct Roofs {
-    /// Floating-point operations a second, one thread.
+    /// Floating-point operations a second in registers of 256 bits, one thread.
     pub(super) flops: f64,
+    /// The same in 512 bits, where the machine has them.
+    pub(super) wide_flops: Option<f64>,
     /// Bytes read and written a second by copies, one thread; the smallest level first.
     pub(super) copies: Vec<(Level, f64)>,
 }
@@ -61,8 +65,12 @@ pub(super) struct Roofs {
 impl Machine {
     /// Makes the programs; their arrays take at most `memory` bytes.
     pub(super) fn new(memory: u64) -> Result<Machine, Failure> {
-        let (lowered, flops) = roof::fma(FMA_LOOPS);
-        let fma = Roof::new(&lowered, flops)?;
+        let peak = |wide: bool| {
+            let (lowered, flops) = roof::fma(FMA_LOOPS, wide);
+            Roof::new(&lowered, flops)
+        };
+        let fma = peak(false)?;
+        let wide = Target::host().has_wide().then(|| peak(true)).transpose()?;
         let mut copies = Vec::new();
         let mut largest = 0;
         for level in levels(&Target::host(), host_l3_bytes(), memory) {
@@ -78,12 +86,15 @@ impl Machine {
             tensor.data_mut().fill(1.0);
             Ok(tensor)
         };
-        Ok(Machine { fma, copies, input: filled()?, output: filled()? })
+        Ok(Machine { fma, wide, copies, input: filled()?, output: filled()? })
     }
 
     /// Measures everything once more.
     pub(super) fn round(&mut self) -> Result<(), Failure> {
         self.fma.round(&[], &mut [])?;
+        if let Some(wide) = &mut self.wide {
+            wide.round(&[], &mut [])?;
+        }
         for (level, roof) in &mut self.copies {
             let Some(&bytes) = roof.loaded.sizes().inputs.first() else { continue };
             let n = (bytes / 4) as usize;
@@ -99,6 +110,7 @@ impl Machine {
     pub(super) fn roofs(&self) -> Roofs {
         Roofs {
             flops: median(&self.fma.rates),
+            wide_flops: self.wide.as_ref().map(|wide| median(&wide.rates)),
             copies: self.copies.iter().map(|(level, roof)| (*level, median(&roof.rates))).collect(),
         }
     }

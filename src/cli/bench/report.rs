@@ -147,9 +147,13 @@ impl Report {
         ));
         lines.push(format!("memory: {}", bytes(self.memory)));
         lines.push(format!("threads: {}", self.threads));
-        if let Some(Roofs { flops, copies }) = roofs {
+        if let Some(Roofs { flops, wide_flops, copies }) = roofs {
             let rates = copies.iter().map(|(level, rate)| format!("{} {} GB/s", level.name, giga(*rate)));
-            lines.push(format!("this machine, one thread: FMA of 256 bits {} GFLOP/s", giga(*flops)));
+            let wide = wide_flops.map(|wide| {
+                format!(", of 512 bits {} ({:.2} times as many)", giga(wide), wide / flops.max(1.0))
+            });
+            let wide = wide.unwrap_or_default();
+            lines.push(format!("this machine, one thread: FMA of 256 bits {} GFLOP/s{wide}", giga(*flops)));
             lines.push(format!("  copies, read and written: {}", rates.collect::<Vec<_>>().join(", ")));
         }
         lines
@@ -185,14 +189,14 @@ impl Report {
                 "p90_ms": milliseconds(cold.p90()),
             });
         }
-        if let Some(Roofs { flops, copies }) = roofs {
+        if let Some(Roofs { flops, wide_flops, copies }) = roofs {
             let copies = copies.iter().map(|(level, rate)| {
                 json!({ "level": level.name, "working_set_bytes": level.working_set, "gbytes_per_s": rate / 1e9 })
             });
             document["machine"] = json!({
                 "threads": 1,
-                "fma_bits": 256,
                 "fma_gflops": flops / 1e9,
+                "fma_512_bit_gflops": wide_flops.map(|wide| wide / 1e9),
                 "copies": copies.collect::<Vec<_>>(),
             });
             document["layers"] = self.parts.iter().zip(parts).map(|(p, t)| self.part_as_json(p, t)).collect();
