@@ -5,7 +5,8 @@
 
 use super::build::KernelBuilder;
 use super::ir::{
-    Count, Inst, Int, LANES, Offset, Operand, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst, WideOperand,
+    Count, Inst, Int, LANES, Offset, Operand, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst,
+    WideOperand,
 };
 use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 
