@@ -47,7 +47,7 @@ fn machine(c: &mut Criterion) {
     let mut group = group(c, "machine");
     let target = Options::default().resolved_target();
     for wide in [false, true].into_iter().filter(|wide| !wide || target.has_wide()) {
-        let (lowered, flops) = roof::fma(FMA_LOOPS, wide);
+        let (lowered, flops) = roof::fma(FMA_LOOPS, 1, wide);
         let fma = load(&lowered);
         let mut scratch = fma.scratch(1).expect("there is memory");
         let packed = fma.prepare::<&[f32]>(&[]).expect("nothing to pack");

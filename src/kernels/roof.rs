@@ -17,9 +17,9 @@ const UNROLL: u32 = 4;
 /// Vectors copied in an iteration.
 const VECTORS: u32 = 8;
 
-/// A program of `loops` iterations of multiply-adds in registers, and its floating-point operations; registers
-/// are of 16 lanes where `wide`, which takes a target that has them.
-pub fn fma(loops: u32, wide: bool) -> (Lowered, u64) {
+/// A program of `units` times `loops` iterations of multiply-adds in registers, and its floating-point operations;
+/// registers are of 16 lanes where `wide`, which takes a target that has them.
+pub fn fma(loops: u32, units: u32, wide: bool) -> (Lowered, u64) {
     let mut k = KernelBuilder::new("fma");
     let (x, count) = (k.ptr_arg(), k.int_arg());
     let sums = if wide { wide_sums(&mut k, x, count) } else { sums(&mut k, x, count) };
@@ -27,11 +27,12 @@ pub fn fma(loops: u32, wide: bool) -> (Lowered, u64) {
     for sum in sums {
         k.store(x.at(0), sum, LANES);
     }
-    let args = vec![pointer(Base::Arena), CallArg::Int(i64::from(loops))];
-    let mut lowered = program(k, args);
-    lowered.arena_bytes = 4 * WIDE_LANES as u64;
+    let bytes = 4 * WIDE_LANES as u64;
+    let x = CallArg::Ptr { base: Base::Arena, offset: 0, strides: vec![bytes as i64], tables: Vec::new() };
+    let mut lowered = program(k, vec![u64::from(units)], vec![x, CallArg::Int(i64::from(loops))]);
+    lowered.arena_bytes = bytes * u64::from(units);
     let lanes = if wide { WIDE_LANES } else { LANES } as u64;
-    (lowered, 2 * lanes * u64::from(CHAINS * UNROLL) * u64::from(loops))
+    (lowered, 2 * lanes * u64::from(CHAINS * UNROLL) * u64::from(loops) * u64::from(units))
 }
 
 fn sums(k: &mut KernelBuilder, x: Ptr, count: Int) -> Vec<Vreg> {
@@ -84,7 +85,7 @@ pub fn copy(bytes: u32, times: u32) -> (Lowered, u64) {
     });
     let counts = [times, blocks].map(|n| CallArg::Int(i64::from(n)));
     let args = [pointer(Base::Input(0)), pointer(Base::Output(0))].into_iter().chain(counts);
-    let mut lowered = program(k, args.collect());
+    let mut lowered = program(k, Vec::new(), args.collect());
     let bytes = u64::from(blocks) * u64::from(step);
     (lowered.input_bytes, lowered.output_bytes) = (vec![bytes], vec![bytes]);
     (lowered, bytes)
@@ -94,11 +95,11 @@ fn pointer(base: Base) -> CallArg {
     CallArg::Ptr { base, offset: 0, strides: Vec::new(), tables: Vec::new() }
 }
 
-/// One kernel, called once.
-fn program(kernel: KernelBuilder, args: Vec<CallArg>) -> Lowered {
+/// One kernel, called once for each unit.
+fn program(kernel: KernelBuilder, dims: Vec<u64>, args: Vec<CallArg>) -> Lowered {
     let kernel = kernel.finish(Spills::Refused);
     let name = kernel.name.clone();
-    let nests = vec![Nest::new(Vec::new(), vec![Call { kernel: KernelId(0), args }])];
+    let nests = vec![Nest::new(dims, vec![Call { kernel: KernelId(0), args }])];
     Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
@@ -120,9 +121,9 @@ mod tests {
 
     #[test]
     fn they_stay_in_their_buffers() {
-        assert_eq!(verify(&fma(3, false).0), []);
-        assert_eq!(verify(&fma(3, true).0), []);
-        assert_eq!(fma(3, true).1, 2 * fma(3, false).1);
+        assert_eq!(verify(&fma(3, 1, false).0), []);
+        assert_eq!(verify(&fma(3, 5, true).0), []);
+        assert_eq!(fma(3, 5, true).1, 10 * fma(3, 1, false).1);
         for bytes in [1, 256, 1000, 1 << 30] {
             let (lowered, copied) = copy(bytes, 3);
             assert_eq!(verify(&lowered), []);

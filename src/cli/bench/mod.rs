@@ -111,7 +111,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let left = memory.saturating_sub(compiled.memory(samples));
     let by_layers = args.layers || args.format == Format::Text;
     let parts = crate::model::parts(compiled.program(), &options)?;
-    let mut machine = by_layers.then(|| Machine::new(left / 2)).transpose()?;
+    let mut machine = by_layers.then(|| Machine::new(left / 2, compiled.program().pool().cloned())).transpose()?;
     subject.warm_up(args.warmup)?;
     console.progress_start(100);
     let timed = if by_layers { &parts[..] } else { &[] };
