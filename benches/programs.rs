@@ -45,14 +45,17 @@ const COPIES: &[(&str, u32, u32)] =
 
 fn machine(c: &mut Criterion) {
     let mut group = group(c, "machine");
-    let (lowered, flops) = roof::fma(FMA_LOOPS);
-    let fma = load(&lowered);
-    let mut scratch = fma.scratch(1).expect("there is memory");
-    let packed = fma.prepare::<&[f32]>(&[]).expect("nothing to pack");
-    group.throughput(Throughput::Elements(flops));
-    group.bench_function("fma", |b| {
-        b.iter(|| fma.run::<&[f32]>(&packed, &[], &mut scratch, &[], &mut []).expect("it runs"));
-    });
+    let target = Options::default().resolved_target();
+    for wide in [false, true].into_iter().filter(|wide| !wide || target.has_wide()) {
+        let (lowered, flops) = roof::fma(FMA_LOOPS, 1, wide);
+        let fma = load(&lowered);
+        let mut scratch = fma.scratch(1).expect("there is memory");
+        let packed = fma.prepare::<&[f32]>(&[]).expect("nothing to pack");
+        group.throughput(Throughput::Elements(flops));
+        group.bench_function(if wide { "fma of 512 bits" } else { "fma" }, |b| {
+            b.iter(|| fma.run::<&[f32]>(&packed, &[], &mut scratch, &[], &mut []).expect("it runs"));
+        });
+    }
     for &(level, bytes, times) in COPIES {
         let (lowered, bytes) = roof::copy(bytes, times);
         let copy = load(&lowered);

@@ -4,7 +4,10 @@
 //! them as they make every kernel.
 
 use super::build::KernelBuilder;
-use super::ir::{Count, Inst, LANES, Offset, Operand, Spills, VECTOR_BYTES, VecBinary, Vreg};
+use super::ir::{
+    Count, Inst, Int, LANES, Offset, Operand, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst,
+    WideOperand,
+};
 use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 
 /// Independent sums: two FMAs a cycle with a latency of four, or five, need eight, or ten.
@@ -14,10 +17,25 @@ const UNROLL: u32 = 4;
 /// Vectors copied in an iteration.
 const VECTORS: u32 = 8;
 
-/// A program of `loops` iterations of multiply-adds in registers, and its floating-point operations.
-pub fn fma(loops: u32) -> (Lowered, u64) {
+/// A program of `units` times `loops` iterations of multiply-adds in registers, and its floating-point operations;
+/// registers are of 16 lanes where `wide`, which takes a target that has them.
+pub fn fma(loops: u32, units: u32, wide: bool) -> (Lowered, u64) {
     let mut k = KernelBuilder::new("fma");
     let (x, count) = (k.ptr_arg(), k.int_arg());
+    let sums = if wide { wide_sums(&mut k, x, count) } else { sums(&mut k, x, count) };
+    // What is computed has to be used.
+    for sum in sums {
+        k.store(x.at(0), sum, LANES);
+    }
+    let bytes = 4 * WIDE_LANES as u64;
+    let x = CallArg::Ptr { base: Base::Arena, offset: 0, strides: vec![bytes as i64], tables: Vec::new() };
+    let mut lowered = program(k, vec![u64::from(units)], vec![x, CallArg::Int(i64::from(loops))]);
+    lowered.arena_bytes = bytes * u64::from(units);
+    let lanes = if wide { WIDE_LANES } else { LANES } as u64;
+    (lowered, 2 * lanes * u64::from(CHAINS * UNROLL) * u64::from(loops) * u64::from(units))
+}
+
+fn sums(k: &mut KernelBuilder, x: Ptr, count: Int) -> Vec<Vreg> {
     let sums: Vec<Vreg> = (0..CHAINS).map(|_| k.load(x.at(0), LANES)).collect();
     let factor = k.load(x.at(0), LANES);
     k.repeat(Count::Int(count), |k| {
@@ -25,18 +43,24 @@ pub fn fma(loops: u32) -> (Lowered, u64) {
             sums.iter().for_each(|&acc| k.inst(Inst::Fma { acc, a: factor, b: Operand::Reg(factor) }));
         }
     });
-    // What is computed has to be used.
-    if let Some((&first, others)) = sums.split_first() {
-        others.iter().for_each(|&sum| {
-            k.inst(Inst::Binary { op: VecBinary::Add, dst: first, a: first, b: sum.into() })
-        });
-        k.store(x.at(0), first, LANES);
-    }
-    let args = vec![pointer(Base::Arena), CallArg::Int(i64::from(loops))];
-    let mut lowered = program(k, args);
-    lowered.arena_bytes = VECTOR_BYTES as u64;
-    let flops = 2 * LANES as u64 * u64::from(CHAINS * UNROLL) * u64::from(loops);
-    (lowered, flops)
+    sums
+}
+
+fn wide_sums(k: &mut KernelBuilder, x: Ptr, count: Int) -> Vec<Vreg> {
+    let load = |k: &mut KernelBuilder| {
+        let dst = k.wide();
+        k.wide_inst(WideInst::Load { dst, addr: x.at(0) });
+        dst
+    };
+    let sums: Vec<Wide> = (0..CHAINS).map(|_| load(k)).collect();
+    let factor = load(k);
+    k.repeat(Count::Int(count), |k| {
+        for _ in 0..UNROLL {
+            sums.iter()
+                .for_each(|&acc| k.wide_inst(WideInst::Fma { acc, a: factor, b: WideOperand::Reg(factor) }));
+        }
+    });
+    sums.into_iter().map(|sum| k.half(sum, true)).collect()
 }
 
 /// A program that copies its input to its output `times` times, and the bytes of each: at least `bytes`,
@@ -61,7 +85,7 @@ pub fn copy(bytes: u32, times: u32) -> (Lowered, u64) {
     });
     let counts = [times, blocks].map(|n| CallArg::Int(i64::from(n)));
     let args = [pointer(Base::Input(0)), pointer(Base::Output(0))].into_iter().chain(counts);
-    let mut lowered = program(k, args.collect());
+    let mut lowered = program(k, Vec::new(), args.collect());
     let bytes = u64::from(blocks) * u64::from(step);
     (lowered.input_bytes, lowered.output_bytes) = (vec![bytes], vec![bytes]);
     (lowered, bytes)
@@ -71,11 +95,11 @@ fn pointer(base: Base) -> CallArg {
     CallArg::Ptr { base, offset: 0, strides: Vec::new(), tables: Vec::new() }
 }
 
-/// One kernel, called once.
-fn program(kernel: KernelBuilder, args: Vec<CallArg>) -> Lowered {
+/// One kernel, called once for each unit.
+fn program(kernel: KernelBuilder, dims: Vec<u64>, args: Vec<CallArg>) -> Lowered {
     let kernel = kernel.finish(Spills::Refused);
     let name = kernel.name.clone();
-    let nests = vec![Nest::new(Vec::new(), vec![Call { kernel: KernelId(0), args }])];
+    let nests = vec![Nest::new(dims, vec![Call { kernel: KernelId(0), args }])];
     Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
@@ -97,7 +121,9 @@ mod tests {
 
     #[test]
     fn they_stay_in_their_buffers() {
-        assert_eq!(verify(&fma(3).0), []);
+        assert_eq!(verify(&fma(3, 1, false).0), []);
+        assert_eq!(verify(&fma(3, 5, true).0), []);
+        assert_eq!(fma(3, 5, true).1, 10 * fma(3, 1, false).1);
         for bytes in [1, 256, 1000, 1 << 30] {
             let (lowered, copied) = copy(bytes, 3);
             assert_eq!(verify(&lowered), []);

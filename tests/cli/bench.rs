@@ -102,7 +102,7 @@ fn the_table_says_the_same_in_lines_of_100() {
         "whole: ",
         "of the FMA peak",
         "start: ",
-        "copies, read and written: L1",
+        "copies on one thread, read and written: L1",
     ] {
         assert!(text.contains(fact), "no {fact} in\n{text}");
     }

@@ -1,5 +1,6 @@
 //! What the machine can do, measured by programs of the compiler's own.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::failure::Failure;
@@ -7,7 +8,7 @@ use crate::kernels::roof;
 use crate::kernels::step::Lowered;
 use crate::model::{Error, Options};
 use crate::pipeline;
-use crate::runtime::{Loaded, Packed, Scratch};
+use crate::runtime::{Executor, Loaded, Packed, Pool, Scratch, Sequential};
 use crate::target::{Target, host_l3_bytes};
 use crate::tensor::Tensor;
 
@@ -23,6 +24,8 @@ const MOST_BYTES: u64 = 512 << 20;
 /// The programs, and what each round measured.
 pub(super) struct Machine {
     fma: Roof,
+    /// Of 512 bits, where the machine has such registers.
+    wide: Option<Roof>,
     copies: Vec<(Level, Roof)>,
     input: Tensor,
     output: Tensor,
@@ -41,6 +44,8 @@ pub(super) struct Level {
 /// A program and its rates.
 struct Roof {
     loaded: Loaded,
+    /// The threads, where it is not one.
+    pool: Option<Arc<Pool>>,
     packed: Packed,
     scratch: Scratch,
     /// Floating-point operations, or bytes read and written, of a call.
@@ -52,24 +57,32 @@ struct Roof {
 /// What the machine can do.
 #[derive(Clone, Debug)]
 pub(super) struct Roofs {
-    /// Floating-point operations a second, one thread.
+    /// Floating-point operations a second in registers of 256 bits, all threads.
     pub(super) flops: f64,
+    /// The same in 512 bits, where the machine has them.
+    pub(super) wide_flops: Option<f64>,
     /// Bytes read and written a second by copies, one thread; the smallest level first.
     pub(super) copies: Vec<(Level, f64)>,
 }
 
 impl Machine {
-    /// Makes the programs; their arrays take at most `memory` bytes.
-    pub(super) fn new(memory: u64) -> Result<Machine, Failure> {
-        let (lowered, flops) = roof::fma(FMA_LOOPS);
-        let fma = Roof::new(&lowered, flops)?;
+    /// Makes the programs; their arrays take at most `memory` bytes. Multiply-adds are those of all threads of
+    /// the pool.
+    pub(super) fn new(memory: u64, pool: Option<Arc<Pool>>) -> Result<Machine, Failure> {
+        let threads = pool.as_ref().map_or(1, |pool| pool.threads());
+        let peak = |wide: bool| {
+            let (lowered, flops) = roof::fma(FMA_LOOPS, threads as u32, wide);
+            Roof::new(&lowered, flops, pool.clone())
+        };
+        let fma = peak(false)?;
+        let wide = Target::host().has_wide().then(|| peak(true)).transpose()?;
         let mut copies = Vec::new();
         let mut largest = 0;
         for level in levels(&Target::host(), host_l3_bytes(), memory) {
             let bytes = (level.working_set / 2) as u32;
             let times = (CALL_BYTES / bytes.max(1)).max(1);
             let (lowered, copied) = roof::copy(bytes, times);
-            copies.push((level, Roof::new(&lowered, 2 * copied * u64::from(times))?));
+            copies.push((level, Roof::new(&lowered, 2 * copied * u64::from(times), None)?));
             largest = largest.max(copied);
         }
         // Pages that nobody has written are all the same page of zeros.
@@ -78,12 +91,15 @@ impl Machine {
             tensor.data_mut().fill(1.0);
             Ok(tensor)
         };
-        Ok(Machine { fma, copies, input: filled()?, output: filled()? })
+        Ok(Machine { fma, wide, copies, input: filled()?, output: filled()? })
     }
 
     /// Measures everything once more.
     pub(super) fn round(&mut self) -> Result<(), Failure> {
         self.fma.round(&[], &mut [])?;
+        if let Some(wide) = &mut self.wide {
+            wide.round(&[], &mut [])?;
+        }
         for (level, roof) in &mut self.copies {
             let Some(&bytes) = roof.loaded.sizes().inputs.first() else { continue };
             let n = (bytes / 4) as usize;
@@ -99,6 +115,7 @@ impl Machine {
     pub(super) fn roofs(&self) -> Roofs {
         Roofs {
             flops: median(&self.fma.rates),
+            wide_flops: self.wide.as_ref().map(|wide| median(&wide.rates)),
             copies: self.copies.iter().map(|(level, roof)| (*level, median(&roof.rates))).collect(),
         }
     }
@@ -113,21 +130,26 @@ impl Roofs {
 }
 
 impl Roof {
-    fn new(lowered: &Lowered, work: u64) -> Result<Roof, Failure> {
+    fn new(lowered: &Lowered, work: u64, pool: Option<Arc<Pool>>) -> Result<Roof, Failure> {
+        let threads = pool.as_ref().map_or(1, |pool| pool.threads());
         let options = Options::default();
         let make = || -> Result<Roof, Error> {
             let code = pipeline::assemble(lowered, &options.resolved_target(), options.resolved_backend())?;
             let loaded = Loaded::load(&code)?;
             let packed = loaded.prepare::<&[f32]>(&[])?;
-            let scratch = loaded.scratch(1)?;
-            Ok(Roof { loaded, packed, scratch, work, rates: Vec::new() })
+            let scratch = loaded.scratch(threads)?;
+            Ok(Roof { loaded, pool, packed, scratch, work, rates: Vec::new() })
         };
         Ok(make()?)
     }
 
     fn round(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> Result<(), Failure> {
+        let executor: &dyn Executor = match &self.pool {
+            Some(pool) => pool.as_ref(),
+            None => &Sequential,
+        };
         let mut call = || -> Result<(), Error> {
-            Ok(self.loaded.run::<&[f32]>(&self.packed, &[], &mut self.scratch, inputs, outputs)?)
+            Ok(self.loaded.run_on::<&[f32]>(executor, &self.packed, &[], &mut self.scratch, inputs, outputs)?)
         };
         // The fastest call is the one that nobody else disturbed.
         let (start, mut least) = (Instant::now(), Duration::MAX);
@@ -184,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_machine_multiplies_and_copies() {
-        let mut machine = Machine::new(1 << 20).unwrap();
+        let mut machine = Machine::new(1 << 20, None).unwrap();
         machine.round().unwrap();
         let roofs = machine.roofs();
         assert!(roofs.flops > 0.0 && roofs.copy(1 << 10).is_some_and(|rate| rate > 0.0), "{roofs:?}");

@@ -33,7 +33,10 @@ Times: a run goes from the caller's row-major inputs to its row-major outputs, e
   compile_ms    from there to a program that can run: parsed, imported, checked, planned, assembled, weights
                 read (where a text names their file) and packed
   first_run_ms  scratch memory allocated, and the first run
-  median_ms, min_ms, p10_ms, p90_ms  of the timed runs, after a warm-up";
+  median_ms, min_ms, p10_ms, p90_ms  of the timed runs, after a warm-up
+
+FLOPs are two for each product of the direct algorithm, and the peak is that of 256 bits: Winograd's filtering and
+wider registers show as more than 100 %. docs/performance.md says more.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -108,7 +111,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let left = memory.saturating_sub(compiled.memory(samples));
     let by_layers = args.layers || args.format == Format::Text;
     let parts = crate::model::parts(compiled.program(), &options)?;
-    let mut machine = by_layers.then(|| Machine::new(left / 2)).transpose()?;
+    let mut machine = by_layers.then(|| Machine::new(left / 2, compiled.program().pool().cloned())).transpose()?;
     subject.warm_up(args.warmup)?;
     console.progress_start(100);
     let timed = if by_layers { &parts[..] } else { &[] };

@@ -9,7 +9,7 @@ use super::measure::Warm;
 use super::times::Times;
 use crate::cli::console::{Console, escaped};
 use crate::cli::failure::Failure;
-use crate::cli::report::{bytes, seconds, short};
+use crate::cli::report::{bytes, plural, seconds, short};
 use crate::cli::run::apply::milliseconds;
 use crate::cli::table::{Row, lay_out};
 use crate::model::Part;
@@ -61,8 +61,7 @@ impl Report {
         Rates {
             flops,
             bytes,
-            // The peak was measured on one thread.
-            peak_share: roofs.and_then(|r| share(flops, r.flops * self.threads as f64)),
+            peak_share: roofs.and_then(|r| share(flops, r.flops)),
             copy_share: roofs.and_then(|r| r.copy(at_once)).and_then(|rate| share(bytes, rate)),
         }
     }
@@ -146,11 +145,18 @@ impl Report {
             seconds(self.first)
         ));
         lines.push(format!("memory: {}", bytes(self.memory)));
-        lines.push(format!("threads: {}", self.threads));
-        if let Some(Roofs { flops, copies }) = roofs {
+        if let Some(Roofs { flops, wide_flops, copies }) = roofs {
             let rates = copies.iter().map(|(level, rate)| format!("{} {} GB/s", level.name, giga(*rate)));
-            lines.push(format!("this machine, one thread: FMA of 256 bits {} GFLOP/s", giga(*flops)));
-            lines.push(format!("  copies, read and written: {}", rates.collect::<Vec<_>>().join(", ")));
+            let wide = wide_flops.map(|wide| {
+                format!(", of 512 bits {} ({:.2} times as many)", giga(wide), wide / flops.max(1.0))
+            });
+            let wide = wide.unwrap_or_default();
+            lines.push(format!(
+                "this machine: FMA of 256 bits on {} {} GFLOP/s{wide}",
+                plural(self.threads, "thread"),
+                giga(*flops)
+            ));
+            lines.push(format!("  copies on one thread, read and written: {}", rates.collect::<Vec<_>>().join(", ")));
         }
         lines
     }
@@ -185,14 +191,14 @@ impl Report {
                 "p90_ms": milliseconds(cold.p90()),
             });
         }
-        if let Some(Roofs { flops, copies }) = roofs {
+        if let Some(Roofs { flops, wide_flops, copies }) = roofs {
             let copies = copies.iter().map(|(level, rate)| {
                 json!({ "level": level.name, "working_set_bytes": level.working_set, "gbytes_per_s": rate / 1e9 })
             });
             document["machine"] = json!({
-                "threads": 1,
-                "fma_bits": 256,
+                "fma_threads": self.threads,
                 "fma_gflops": flops / 1e9,
+                "fma_512_bit_gflops": wide_flops.map(|wide| wide / 1e9),
                 "copies": copies.collect::<Vec<_>>(),
             });
             document["layers"] = self.parts.iter().zip(parts).map(|(p, t)| self.part_as_json(p, t)).collect();
