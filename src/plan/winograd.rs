@@ -122,7 +122,9 @@ fn may_grow(fill: Fill) -> bool {
 }
 
 fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
-    let direct = cost::direct(layer, target);
+    // Wide registers make everything faster alike, and should not decide about bits.
+    let narrow = target.without_wide();
+    let direct = cost::direct(layer, &narrow);
     let mut best: Option<(f64, Choice, Tiles)> = None;
     for tile in [WinogradTile::Four, WinogradTile::Two] {
         let m = u64::from(tile.outputs());
@@ -130,7 +132,7 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
             continue;
         }
         let Some((choice, tiles)) = chunks(layer, tile, target) else { continue };
-        let cycles = cost::winograd(layer, &tiles, choice.shared, target);
+        let cycles = cost::winograd(layer, &tiles, choice.shared, &narrow);
         if best.as_ref().is_none_or(|(least, ..)| cycles < *least) {
             best = Some((cycles, choice, tiles));
         }
