@@ -204,6 +204,7 @@ impl Machine {
                 }
                 (dst, value)
             }
+            Inst::Prefetch { .. } => return Ok(()),
             Inst::Store { addr, src } => return memory.store_vector(self.place(addr)?, self.reg(src)?),
             Inst::StorePart { addr, src, lanes } => {
                 return self.store_lanes(addr, src, 4, partial(lanes, LANES - 1)?, memory);

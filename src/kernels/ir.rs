@@ -216,6 +216,11 @@ pub enum Inst {
         /// The least and the greatest index; the planner vouches for it.
         bounds: (i32, i32),
     },
+    /// Says that the cache line will be read soon. The address may lie anywhere; memory is not accessed.
+    Prefetch {
+        /// In the line.
+        addr: Addr,
+    },
     /// 8 lanes to memory.
     Store {
         /// The first lane.

@@ -92,6 +92,7 @@ impl Job<'_> {
             vectors: self.vectors,
             wide: is_wide(self.vectors, low.target()),
             lanes: Lanes::Block { rest: (task.inner % LANES as u64) as u32 },
+            far: low.is_far(task.w),
             rows: 1,
             dx: vec![0],
             column_bytes: row_bytes as i32,

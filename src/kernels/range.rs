@@ -265,6 +265,7 @@ impl Analysis<'_> {
                 let by = Interval { lo: 4 * i64::from(lo), hi: 4 * i64::from(hi) };
                 self.touch(addr, by, 4, false, state)
             }
+            Inst::Prefetch { .. } => Ok(()),
             Inst::Store { addr, .. } => self.touch(addr, at, VECTOR, true, state),
             Inst::StorePart { addr, lanes, .. } => self.touch(addr, at, 4 * i64::from(lanes), true, state),
             Inst::StoreStrided { addr, stride, lanes, .. } => {

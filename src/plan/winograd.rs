@@ -22,6 +22,8 @@ const PANEL_UNITS: u64 = 8;
 const SHARED_TILES: u64 = 64;
 /// Tiles of a chunk at least: with fewer, weights are fetched for too few products.
 const FEWEST_TILES: u64 = 12;
+/// What Winograd's filtering may cost of what taps do: less is not worth its rounding.
+const WORTH: f64 = 0.9;
 /// Bytes of transformed weights at most.
 const MOST_WEIGHTS: u64 = 1 << 28;
 
@@ -120,7 +122,9 @@ fn may_grow(fill: Fill) -> bool {
 }
 
 fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
-    let direct = cost::direct(layer, target);
+    // Wide registers make everything faster alike, and should not decide about bits.
+    let narrow = target.without_wide();
+    let direct = cost::direct(layer, &narrow);
     let mut best: Option<(f64, Choice, Tiles)> = None;
     for tile in [WinogradTile::Four, WinogradTile::Two] {
         let m = u64::from(tile.outputs());
@@ -128,7 +132,7 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
             continue;
         }
         let Some((choice, tiles)) = chunks(layer, tile, target) else { continue };
-        let cycles = cost::winograd(layer, &tiles, choice.shared, target);
+        let cycles = cost::winograd(layer, &tiles, choice.shared, &narrow);
         if best.as_ref().is_none_or(|(least, ..)| cycles < *least) {
             best = Some((cycles, choice, tiles));
         }
@@ -140,7 +144,7 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
     };
     let (m, [rows, columns]) = (tiles.tile.outputs(), tiles.count());
     let bytes = weight_bytes(layer, tiles.tile) as f64 / 1e6;
-    let (of, choice) = if cycles < direct { ("of", Some(choice)) } else { ("against", None) };
+    let (of, choice) = if cycles < WORTH * direct { ("of", Some(choice)) } else { ("against", None) };
     let reason = format!(
         "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {rows}×{columns} tiles, transformed weights {bytes:.1} MB",
         millions(cycles),

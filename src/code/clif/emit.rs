@@ -197,6 +197,8 @@ impl<'f> Emitter<'_, 'f> {
                 let value = self.lanes.gather(ptr, addr.offset, index);
                 self.set_reg(dst, value)
             }
+            // Cranelift has none; it changes no result.
+            Inst::Prefetch { .. } => Ok(()),
             Inst::Store { addr, src } => {
                 let (ptr, src) = (self.ptr(addr.ptr)?, self.reg(src)?);
                 self.lanes.store(ptr, addr.offset, src, 8)

@@ -288,6 +288,7 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             add(vector(*dst), Role::Def);
             add(temp, Role::Temp);
         }
+        Inst::Prefetch { addr } => add(pointer(addr.ptr), Role::Use),
         Inst::Store { addr, src } => {
             add(pointer(addr.ptr), Role::Use);
             add(vector(*src), Role::Use);

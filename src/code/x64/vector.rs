@@ -31,6 +31,10 @@ impl Emitter<'_> {
             Inst::LoadPart { dst, addr, lanes } => self.load_part(dst, addr, lanes),
             Inst::LoadStrided { dst, addr, stride, lanes } => self.load_strided(dst, addr, stride, lanes),
             Inst::Gather { dst, addr, index, .. } => self.gather(dst, addr, index),
+            Inst::Prefetch { addr } => {
+                let memory = self.memory(addr)?;
+                self.op(Instruction::with1(Code::Prefetcht0_m8, memory))
+            }
             Inst::Store { addr, src } => {
                 let (src, memory) = (self.read(src, 0)?, self.memory(addr)?);
                 self.op(Instruction::with2(Code::VEX_Vmovups_ymmm256_ymm, memory, ymm(src)))

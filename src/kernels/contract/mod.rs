@@ -122,6 +122,7 @@ impl Job<'_> {
                 vectors: self.vectors,
                 wide: is_wide(self.vectors, low.target()),
                 lanes,
+                far: low.is_far(task.w),
                 rows: self.rows.dy.len() as u32,
                 dx: self.rows.dx.clone(),
                 column_bytes: x.column_bytes() as i32,

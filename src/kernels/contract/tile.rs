@@ -19,13 +19,19 @@
 
 use super::register::Register;
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Count, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
+use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
 
 /// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
 const UNROLLED_FMAS: u32 = 1024;
+
+/// Bytes from weights that are used to those that are fetched, where weights come from beyond the second-level
+/// cache: 64 lines, about 400 cycles of the usual tile. The processor's own prefetching stops at pages.
+const AHEAD: i32 = 4096;
+/// Bytes of a cache line.
+const LINE: u32 = 64;
 
 /// How input channels are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,8 @@ pub(in crate::kernels) struct TileSpec {
     /// Whether two vectors share a register; they are an even number then.
     pub(in crate::kernels) wide: bool,
     pub(in crate::kernels) lanes: Lanes,
+    /// Whether weights are prefetched, for they are far.
+    pub(in crate::kernels) far: bool,
     /// Rows of taps.
     pub(in crate::kernels) rows: u32,
     /// Column offsets of the taps of a row.
@@ -169,7 +177,8 @@ impl TileSpec {
             Lanes::Single => "_planar".to_owned(),
         };
         let wide = if self.wide { "_wide" } else { "" };
-        format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{wide}{lanes}")
+        let far = if self.far { "_far" } else { "" };
+        format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{wide}{lanes}{far}")
     }
 
     /// All taps of `lanes` input channels. The panel has all 8 lanes of a block, and this leaves
@@ -231,6 +240,9 @@ impl TileSpec {
             for (column, weight) in (0..).zip(&vars.weights) {
                 weight.load(k, w_at(column));
             }
+            if self.far {
+                self.prefetch(k, vars, w, lane);
+            }
             for p in 0..self.pixels as i32 {
                 let x = vars.x.at(x + p * self.stride * self.column_bytes + lane as i32 * 4);
                 let sums = vars.acc.iter().map(|column| column[p as usize]);
@@ -248,6 +260,15 @@ impl TileSpec {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks for the lines that begin in a lane's weights, [`AHEAD`] of them.
+    fn prefetch<R>(&self, k: &mut KernelBuilder, vars: &Vars<R>, w: i32, lane: u32) {
+        let row = self.vectors * VECTOR_BYTES as u32;
+        let lines = (lane * row).div_ceil(LINE)..((lane + 1) * row).div_ceil(LINE);
+        for line in lines {
+            k.inst(Inst::Prefetch { addr: vars.w.at(w + (line * LINE) as i32 + AHEAD) });
         }
     }
 

@@ -131,6 +131,7 @@ impl<'a> Verifier<'a> {
                 self.reg(index, assigned);
                 self.set(dst, assigned);
             }
+            Inst::Prefetch { addr } => self.addr(addr, assigned),
             Inst::Store { addr, src } => {
                 self.addr(addr, assigned);
                 self.reg(src, assigned);

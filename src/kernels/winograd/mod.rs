@@ -273,6 +273,7 @@ impl Job<'_> {
                 vectors,
                 wide: is_wide(vectors, low.target()),
                 lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
+                far: low.is_far(self.task.w),
                 rows: 1,
                 dx: vec![0],
                 column_bytes: VECTOR_BYTES as i32,

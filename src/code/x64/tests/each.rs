@@ -153,6 +153,19 @@ fn transposition() {
     }
 }
 
+/// A prefetch of any address reads nothing, writes nothing and does not fault.
+#[test]
+fn prefetch() {
+    for before in BESIDE {
+        around("prefetch", before, |k, &[input, out, _], &[a, ..]| {
+            for addr in [input.at(0), out.at(64), input.at(i32::MIN), out.at(i32::MAX)] {
+                k.inst(Inst::Prefetch { addr });
+            }
+            vec![a]
+        });
+    }
+}
+
 /// A kernel of one access, with buffers that end with the last byte it may touch.
 fn access(
     name: String,
