@@ -288,6 +288,11 @@ pub enum Inst {
         /// Read and assigned.
         regs: [Vreg; LANES],
     },
+    /// Asks for a cache line that will be read. The address may lie outside of every buffer: nothing is accessed.
+    Prefetch {
+        /// A byte of the line.
+        addr: Addr,
+    },
     /// An operation on wide registers.
     Wide(WideInst),
 }

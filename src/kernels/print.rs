@@ -205,6 +205,7 @@ impl Display for Inst {
                 f.write_str("transpose ")?;
                 list(f, regs)
             }
+            Inst::Prefetch { addr } => write!(f, "prefetch {addr}"),
             Inst::Wide(inst) => inst.fmt(f),
         }
     }

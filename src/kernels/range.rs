@@ -274,7 +274,7 @@ impl Analysis<'_> {
                 self.touch(addr, at, VECTOR, false, state)
             }
             Inst::Fma { .. } | Inst::Binary { .. } | Inst::Unary { .. } | Inst::Blend { .. } => Ok(()),
-            Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } => Ok(()),
+            Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } | Inst::Prefetch { .. } => Ok(()),
             Inst::Wide(inst) => match inst {
                 WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
                     self.touch(addr, at, 2 * VECTOR, false, state)

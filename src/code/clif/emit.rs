@@ -243,6 +243,8 @@ impl<'f> Emitter<'_, 'f> {
                 let columns = self.lanes.transpose(rows);
                 regs.iter().zip(columns).try_for_each(|(&reg, column)| self.set_reg(reg, column))
             }
+            // Cranelift has no such instruction.
+            Inst::Prefetch { .. } => Ok(()),
             Inst::Wide(inst) => self.wide_inst(inst),
         }
     }

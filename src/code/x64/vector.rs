@@ -53,6 +53,10 @@ impl Emitter<'_> {
             Inst::Unary { op, dst, src } => self.unary(op, dst, src),
             Inst::Blend { dst, mask, on, off } => self.blend(dst, mask, on, off),
             Inst::Transpose { ref regs } => self.transpose(regs),
+            Inst::Prefetch { addr } => {
+                let memory = self.memory(addr)?;
+                self.op(Instruction::with1(Code::Prefetcht0_m8, memory))
+            }
             Inst::Wide(inst) => self.wide_inst(inst),
         }
     }
