@@ -204,7 +204,6 @@ impl Machine {
                 }
                 (dst, value)
             }
-            Inst::Prefetch { .. } => return Ok(()),
             Inst::Store { addr, src } => return memory.store_vector(self.place(addr)?, self.reg(src)?),
             Inst::StorePart { addr, src, lanes } => {
                 return self.store_lanes(addr, src, 4, partial(lanes, LANES - 1)?, memory);
@@ -230,6 +229,8 @@ impl Machine {
                 (dst, value)
             }
             Inst::Transpose { regs } => return self.transpose(&regs),
+            // Only that the pointer is assigned.
+            Inst::Prefetch { addr } => return self.ptr(addr.ptr).map(|_| ()),
             Inst::Wide(inst) => return self.wide_inst(inst, memory),
         };
         self.set_reg(dst, value)

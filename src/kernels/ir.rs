@@ -216,11 +216,6 @@ pub enum Inst {
         /// The least and the greatest index; the planner vouches for it.
         bounds: (i32, i32),
     },
-    /// Says that the cache line will be read soon. The address may lie anywhere; memory is not accessed.
-    Prefetch {
-        /// In the line.
-        addr: Addr,
-    },
     /// 8 lanes to memory.
     Store {
         /// The first lane.
@@ -292,6 +287,11 @@ pub enum Inst {
     Transpose {
         /// Read and assigned.
         regs: [Vreg; LANES],
+    },
+    /// Asks for a cache line that will be read. The address may lie outside of every buffer: nothing is accessed.
+    Prefetch {
+        /// A byte of the line.
+        addr: Addr,
     },
     /// An operation on wide registers.
     Wide(WideInst),

@@ -125,11 +125,6 @@ impl<'a> Lowering<'a> {
         view
     }
 
-    /// Whether a buffer comes from beyond the second-level cache when it is read once in a run.
-    pub(crate) fn is_far(&self, id: BufferId) -> bool {
-        self.plan.buffer(id).bytes() > u64::from(self.plan.target.l2_bytes) / 2
-    }
-
     /// The number of a kernel; an equal one made before serves again.
     pub(crate) fn kernel(&mut self, kernel: Kernel) -> KernelId {
         let next = KernelId(self.kernels.len() as u32);

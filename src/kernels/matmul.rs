@@ -3,7 +3,8 @@
 //! Every element sums over `inner` in order, whatever the tile.
 
 use super::axes::pieces;
-use super::contract::tile::{Lanes, TileSpec};
+use super::contract::cut::straight;
+use super::contract::tile::{Lanes, TileSpec, prefetch};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Call, CallArg, Nest};
@@ -87,27 +88,30 @@ impl Job<'_> {
         let out_row = out.strides[0];
         distance(i64::from(pixels) * row_bytes)?;
         distance(i64::from(pixels) * out_row)?;
+        // A block of columns takes so much in a panel, a matrix on either side so much in all.
+        let block_weights = task.inner.next_multiple_of(LANES as u64) as i64 * VECTOR_BYTES;
+        let w_matrix = self.blocks as i64 * block_weights;
+        let matrices = 1 + task.leads.iter().map(|l| (l.count - 1) as i64 * l.w as i64).sum::<i64>();
         let spec = TileSpec {
-            pixels,
+            pixels: straight(pixels),
             vectors: self.vectors,
             wide: is_wide(self.vectors, low.target()),
             lanes: Lanes::Block { rest: (task.inner % LANES as u64) as u32 },
-            far: low.is_far(task.w),
             rows: 1,
             dx: vec![0],
             column_bytes: row_bytes as i32,
             stride: 1,
+            x_row: 0,
+            out_row: 0,
             out_column: out_row as i32,
+            prefetch: prefetch(matrices * w_matrix, low.target()),
             bias: task.bias.is_some(),
             extras: Vec::new(),
             expr: None,
         };
         let chunk = tiles as i64 * i64::from(pixels);
-        // A block of columns takes so much in a panel, a matrix on either side so much in all.
-        let block_weights = task.inner.next_multiple_of(LANES as u64) as i64 * VECTOR_BYTES;
         let panel = i64::from(self.vectors);
         let x_matrix = task.rows as i64 * row_bytes;
-        let w_matrix = self.blocks as i64 * block_weights;
         let mut x_strides: Vec<i64> = task.leads.iter().map(|l| l.x as i64 * x_matrix).collect();
         x_strides.extend([0, chunk * row_bytes]);
         let mut w_strides: Vec<i64> = task.leads.iter().map(|l| l.w as i64 * w_matrix).collect();

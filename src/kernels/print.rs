@@ -178,7 +178,6 @@ impl Display for Inst {
             Inst::Gather { dst, addr, index, bounds: (lo, hi) } => {
                 write!(f, "{dst} = gather {addr} at {index} in {lo}..={hi}")
             }
-            Inst::Prefetch { addr } => write!(f, "prefetch {addr}"),
             Inst::Store { addr, src } => write!(f, "store {addr}, {src}"),
             Inst::StorePart { addr, src, lanes } => write!(f, "store {lanes} of {addr}, {src}"),
             Inst::StoreStrided { addr, src, stride, lanes } => {
@@ -206,6 +205,7 @@ impl Display for Inst {
                 f.write_str("transpose ")?;
                 list(f, regs)
             }
+            Inst::Prefetch { addr } => write!(f, "prefetch {addr}"),
             Inst::Wide(inst) => inst.fmt(f),
         }
     }

@@ -265,7 +265,6 @@ impl Analysis<'_> {
                 let by = Interval { lo: 4 * i64::from(lo), hi: 4 * i64::from(hi) };
                 self.touch(addr, by, 4, false, state)
             }
-            Inst::Prefetch { .. } => Ok(()),
             Inst::Store { addr, .. } => self.touch(addr, at, VECTOR, true, state),
             Inst::StorePart { addr, lanes, .. } => self.touch(addr, at, 4 * i64::from(lanes), true, state),
             Inst::StoreStrided { addr, stride, lanes, .. } => {
@@ -275,7 +274,7 @@ impl Analysis<'_> {
                 self.touch(addr, at, VECTOR, false, state)
             }
             Inst::Fma { .. } | Inst::Binary { .. } | Inst::Unary { .. } | Inst::Blend { .. } => Ok(()),
-            Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } => Ok(()),
+            Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } | Inst::Prefetch { .. } => Ok(()),
             Inst::Wide(inst) => match inst {
                 WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
                     self.touch(addr, at, 2 * VECTOR, false, state)

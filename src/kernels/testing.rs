@@ -346,6 +346,7 @@ impl Decoder {
                 Inst::Splat { dst: self.target(c, bits), bits: if bits { b } else { (b as f32).to_bits() } }
             }
             16 => Inst::Load { dst: self.target(c, bits), addr: at },
+            17 if a & 15 == 0 => Inst::Prefetch { addr: at },
             17 => Inst::LoadSplat { dst: self.target(c, bits), addr: at },
             18 => Inst::LoadPart { dst: self.target(c, bits), addr: at, lanes: (a % 7 + 1) as u8 },
             19 => {

@@ -197,8 +197,6 @@ impl<'f> Emitter<'_, 'f> {
                 let value = self.lanes.gather(ptr, addr.offset, index);
                 self.set_reg(dst, value)
             }
-            // Cranelift has none; it changes no result.
-            Inst::Prefetch { .. } => Ok(()),
             Inst::Store { addr, src } => {
                 let (ptr, src) = (self.ptr(addr.ptr)?, self.reg(src)?);
                 self.lanes.store(ptr, addr.offset, src, 8)
@@ -245,6 +243,8 @@ impl<'f> Emitter<'_, 'f> {
                 let columns = self.lanes.transpose(rows);
                 regs.iter().zip(columns).try_for_each(|(&reg, column)| self.set_reg(reg, column))
             }
+            // Cranelift has no such instruction.
+            Inst::Prefetch { .. } => Ok(()),
             Inst::Wide(inst) => self.wide_inst(inst),
         }
     }

@@ -288,7 +288,6 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             add(vector(*dst), Role::Def);
             add(temp, Role::Temp);
         }
-        Inst::Prefetch { addr } => add(pointer(addr.ptr), Role::Use),
         Inst::Store { addr, src } => {
             add(pointer(addr.ptr), Role::Use);
             add(vector(*src), Role::Use);
@@ -339,6 +338,7 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             }
             add(temp, Role::Temp);
         }
+        Inst::Prefetch { addr } => add(pointer(addr.ptr), Role::Use),
         Inst::Wide(inst) => match inst {
             WideInst::Splat { dst, .. } => add(wide(*dst), Role::Def),
             WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {

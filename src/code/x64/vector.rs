@@ -31,10 +31,6 @@ impl Emitter<'_> {
             Inst::LoadPart { dst, addr, lanes } => self.load_part(dst, addr, lanes),
             Inst::LoadStrided { dst, addr, stride, lanes } => self.load_strided(dst, addr, stride, lanes),
             Inst::Gather { dst, addr, index, .. } => self.gather(dst, addr, index),
-            Inst::Prefetch { addr } => {
-                let memory = self.memory(addr)?;
-                self.op(Instruction::with1(Code::Prefetcht0_m8, memory))
-            }
             Inst::Store { addr, src } => {
                 let (src, memory) = (self.read(src, 0)?, self.memory(addr)?);
                 self.op(Instruction::with2(Code::VEX_Vmovups_ymmm256_ymm, memory, ymm(src)))
@@ -57,6 +53,10 @@ impl Emitter<'_> {
             Inst::Unary { op, dst, src } => self.unary(op, dst, src),
             Inst::Blend { dst, mask, on, off } => self.blend(dst, mask, on, off),
             Inst::Transpose { ref regs } => self.transpose(regs),
+            Inst::Prefetch { addr } => {
+                let memory = self.memory(addr)?;
+                self.op(Instruction::with1(Code::Prefetcht0_m8, memory))
+            }
             Inst::Wide(inst) => self.wide_inst(inst),
         }
     }

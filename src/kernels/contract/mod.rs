@@ -4,16 +4,18 @@
 //! channels. [`tile`] has the kernel of a tile; here are the rows, the segments of a row and the
 //! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
 
+pub(super) mod cut;
 mod register;
 pub(super) mod tile;
 
 use super::ir::LANES;
-use super::lower::{LowerError, Lowering};
+use super::lower::{LowerError, Lowering, distance};
 use super::step::{CallArg, Nest};
 use crate::plan::task::Contract;
-use crate::plan::tiles::{is_wide, most_pixels, split_row};
+use crate::plan::tiles::{is_wide, most_pixels};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
-use tile::{Extra, Lanes, TileSpec};
+use cut::Units;
+use tile::{Extra, Lanes, TileSpec, prefetch};
 
 /// The taps, row by row: the contraction's order.
 struct Rows {
@@ -64,7 +66,9 @@ pub(super) fn lower(
     let mut part = |first: u64, panels: u64, vectors: u64| -> Result<(), LowerError> {
         if panels > 0 {
             let job = Job { task, rows: &rows, x, out, blocks, first, panels, vectors: vectors as u32 };
-            nests.push(job.nest(low)?);
+            for units in job.cut(low)? {
+                nests.push(job.nest(&units, low)?);
+            }
         }
         Ok(())
     };
@@ -88,8 +92,43 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The nest over `[lead, group, panel, row]`.
-    fn nest(&self, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+    /// How the pixels are shared out.
+    fn cut(&self, low: &Lowering<'_>) -> Result<Vec<Units>, LowerError> {
+        let [rows, columns] = self.task.phase.map(|phase| u64::from(phase.count));
+        let most = self.pixels(low);
+        if self.is_one_row(low)? {
+            return Ok(cut::long_row(rows * columns, most));
+        }
+        let registers = if is_wide(self.vectors, low.target()) { self.vectors / 2 } else { self.vectors };
+        Ok(cut::rows(rows, columns, most, registers))
+    }
+
+    /// Whether the rows of every plane follow each other without a gap, and nothing but their pixels is read.
+    fn is_one_row(&self, low: &Lowering<'_>) -> Result<bool, LowerError> {
+        let Job { task, x, out, .. } = self;
+        let whole = |axis: usize| {
+            let phase = task.phase[axis];
+            phase.step == 1 && phase.start == 0 && u64::from(phase.count) == out.dims[2 + axis]
+        };
+        let dense = |view: &View| view.strides[2] == view.strides[3] * view.dims[3] as i64;
+        let mut full = Vec::new();
+        for view in self.extra_views(low) {
+            if matches!(Extra::of(&view, out, 1)?, Extra::Full { .. }) {
+                full.push(view);
+            }
+        }
+        Ok(task.taps == [(0, 0)]
+            && task.stride == [1, 1]
+            && whole(0)
+            && whole(1)
+            && x.dims[2..] == out.dims[2..]
+            && dense(x)
+            && dense(out)
+            && full.iter().all(dense))
+    }
+
+    /// The nest over `[lead, group, panel, unit]`.
+    fn nest(&self, units: &Units, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
         let Job { task, x, out, .. } = self;
         let [rows, columns] = task.phase;
         let lanes = self.lanes();
@@ -112,39 +151,52 @@ impl Job<'_> {
         };
         let block_weights = panel_lanes * taps * super::ir::VECTOR_BYTES;
         let w = low.view(task.w);
+        let groups_weights = task.groups as i64 * self.blocks as i64 * block_weights;
         let gap = self.rows.gap()?;
-        let dims = vec![x.dims[0], task.groups, self.panels, u64::from(rows.count)];
+        let dims = vec![x.dims[0], task.groups, self.panels, units.count];
+        // Bytes of x from one row and column of pixels to the next, and of buffers of the output's shape.
+        let x_pixel =
+            [i64::from(task.stride[0]) * x.strides[2], i64::from(task.stride[1]) * x.column_bytes()];
+        let out_pixel =
+            |view: &View| [i64::from(rows.step) * view.strides[2], i64::from(columns.step) * view.strides[3]];
+        let far = |pixel: [i64; 2], [row, column]: [u64; 2]| row as i64 * pixel[0] + column as i64 * pixel[1];
         let mut calls = Vec::new();
-        let mut start = 0i64;
-        for (pixels, tiles) in split_row(u64::from(columns.count), self.pixels(low)) {
+        for run in &units.runs {
+            let first = [units.start[0] + run.start[0], units.start[1] + run.start[1]];
+            let last = run.pixels.last().map_or(0, |pixel| i64::from(pixel[0]));
+            distance(last * x_pixel[0].max(out_pixel(out)[0]))?;
             let spec = TileSpec {
-                pixels,
+                pixels: run.pixels.clone(),
                 vectors: self.vectors,
                 wide: is_wide(self.vectors, low.target()),
                 lanes,
-                far: low.is_far(task.w),
                 rows: self.rows.dy.len() as u32,
                 dx: self.rows.dx.clone(),
                 column_bytes: x.column_bytes() as i32,
                 stride: task.stride[1] as i32,
-                out_column: (out.column_bytes() * i64::from(columns.step)) as i32,
+                x_row: x_pixel[0] as i32,
+                out_row: out_pixel(out)[0] as i32,
+                out_column: out_pixel(out)[1] as i32,
+                prefetch: prefetch(groups_weights, low.target()),
                 bias: task.bias.is_some(),
                 extras: self.extras(low)?,
                 expr: task.epilogue.expr.clone(),
             };
             let first_row = self.rows.dy.first().map_or(0, |&y| i64::from(y)) * x.strides[2];
-            let x_column = start * i64::from(task.stride[1]) * x.column_bytes();
-            let x_strides =
-                [x.strides[0], group_planes as i64 * plane, 0, i64::from(task.stride[0]) * x.strides[2]];
-            let out_start = i64::from(rows.start) * out.strides[2]
-                + (i64::from(columns.start) + start * i64::from(columns.step)) * out.strides[3];
+            let x_strides = [x.strides[0], group_planes as i64 * plane, 0, far(x_pixel, units.step)];
+            let out_start = |view: &View| {
+                let start =
+                    i64::from(rows.start) * view.strides[2] + i64::from(columns.start) * view.strides[3];
+                start + far(out_pixel(view), first)
+            };
+            let out_step = |view: &View| far(out_pixel(view), units.step);
             let panel_bytes = block_weights * i64::from(self.vectors);
             let w_strides = [0, self.blocks as i64 * block_weights, panel_bytes, 0];
             let mut args = vec![
-                x.arg(first_row + x_column, &x_strides),
+                x.arg(first_row + far(x_pixel, first), &x_strides),
                 w.arg(self.first as i64 * block_weights, &w_strides),
-                self.out_arg(out, out_start),
-                CallArg::Int(tiles as i64),
+                self.out_arg(out, out_start(out), out_step(out)),
+                CallArg::Int(run.tiles as i64),
                 CallArg::Int(in_blocks as i64),
                 CallArg::Int(plane),
                 CallArg::Int(i64::from(gap) * x.strides[2]),
@@ -154,21 +206,17 @@ impl Job<'_> {
                 args.push(self.channel_arg(&low.view(bias)));
             }
             for extra in self.extra_views(low) {
-                args.push(match Extra::of(&extra, out)? {
-                    Extra::Full => {
-                        let at = i64::from(rows.start) * extra.strides[2]
-                            + (i64::from(columns.start) + start * i64::from(columns.step)) * extra.strides[3];
-                        self.out_arg(&extra, at)
-                    }
+                let kind = Extra::of(&extra, out, rows.step)?;
+                args.push(match kind {
+                    Extra::Full { .. } => self.out_arg(&extra, out_start(&extra), out_step(&extra)),
                     Extra::Channel => self.channel_arg(&extra),
                     Extra::Scalar => extra.arg(0, &[0; 4]),
                 });
-                if Extra::of(&extra, out)? == Extra::Full {
+                if matches!(kind, Extra::Full { .. }) {
                     args.push(CallArg::Int(extra.strides[1]));
                 }
             }
             calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
-            start += i64::from(pixels) * tiles as i64;
         }
         Ok(Nest::new(dims, calls))
     }
@@ -209,21 +257,16 @@ impl Job<'_> {
     }
 
     fn extras(&self, low: &Lowering<'_>) -> Result<Vec<Extra>, LowerError> {
-        self.extra_views(low).iter().map(|view| Extra::of(view, &self.out)).collect()
+        let row_step = self.task.phase[0].step;
+        self.extra_views(low).iter().map(|view| Extra::of(view, &self.out, row_step)).collect()
     }
 
     /// A buffer of the output's shape.
-    fn out_arg(&self, view: &View, at: i64) -> CallArg {
+    fn out_arg(&self, view: &View, at: i64, step: i64) -> CallArg {
         let plane = view.strides[1];
-        let rows = self.task.phase[0];
         view.arg(
             self.first as i64 * plane + at,
-            &[
-                view.strides[0],
-                self.blocks as i64 * plane,
-                i64::from(self.vectors) * plane,
-                i64::from(rows.step) * view.strides[2],
-            ],
+            &[view.strides[0], self.blocks as i64 * plane, i64::from(self.vectors) * plane, step],
         )
     }
 

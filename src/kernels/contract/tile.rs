@@ -1,5 +1,5 @@
-//! The kernel of a contraction: `tiles` tiles of `pixels × vectors` along a row, two vectors a register
-//! where they are wide.
+//! The kernel of a contraction: `tiles` tiles of `pixels × vectors` along a row, or one that goes on in the rows
+//! after it; two vectors are a register where they are wide.
 //!
 //! | argument   | what                                                              |
 //! |------------|-------------------------------------------------------------------|
@@ -20,18 +20,24 @@
 use super::register::Register;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
-use crate::kernels::lower::LowerError;
+use crate::kernels::lower::{LowerError, distance};
 use crate::kernels::pointwise;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
+use crate::target::Target;
 
 /// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
 const UNROLLED_FMAS: u32 = 1024;
 
-/// Bytes from weights that are used to those that are fetched, where weights come from beyond the second-level
-/// cache: 64 lines, about 400 cycles of the usual tile. The processor's own prefetching stops at pages.
+/// Bytes of weights that a tile uses while one of them comes from far.
 const AHEAD: i32 = 4096;
-/// Bytes of a cache line.
-const LINE: u32 = 64;
+/// Bytes that come from memory together, on every target.
+const LINE: i32 = 64;
+
+/// How far ahead weights of so many bytes are asked for: where the second-level cache does not hold them, the
+/// processor's own look-ahead, which ends at the end of a page, is not enough.
+pub(in crate::kernels) fn prefetch(bytes: i64, target: &Target) -> i32 {
+    if bytes > i64::from(target.l2_bytes / 2) { AHEAD } else { 0 }
+}
 
 /// How input channels are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +55,10 @@ pub(in crate::kernels) enum Lanes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kernels) enum Extra {
     /// Of the output's shape.
-    Full,
+    Full {
+        /// Bytes from one row of the output to the next.
+        row: i32,
+    },
     /// One value for each channel.
     Channel,
     /// One value.
@@ -57,10 +66,10 @@ pub(in crate::kernels) enum Extra {
 }
 
 impl Extra {
-    /// How a buffer relates to the output.
-    pub(in crate::kernels) fn of(view: &View, out: &View) -> Result<Extra, LowerError> {
+    /// How a buffer relates to the output, of which every `row_step`-th row is written.
+    pub(in crate::kernels) fn of(view: &View, out: &View, row_step: u32) -> Result<Extra, LowerError> {
         if view.dims == out.dims && view.kind == LayoutKind::Blocked {
-            Ok(Extra::Full)
+            Ok(Extra::Full { row: distance(i64::from(row_step) * view.strides[2])? })
         } else if view.dims == [1, out.dims[1], 1, 1] && view.kind == LayoutKind::Blocked {
             Ok(Extra::Channel)
         } else if view.dims == [1; 4] {
@@ -75,13 +84,12 @@ impl Extra {
 
 /// What a tile's kernel is specialised on.
 pub(in crate::kernels) struct TileSpec {
-    pub(in crate::kernels) pixels: u32,
+    /// Row and column of each pixel of the output, from the first.
+    pub(in crate::kernels) pixels: Vec<[i32; 2]>,
     pub(in crate::kernels) vectors: u32,
     /// Whether two vectors share a register; they are an even number then.
     pub(in crate::kernels) wide: bool,
     pub(in crate::kernels) lanes: Lanes,
-    /// Whether weights are prefetched, for they are far.
-    pub(in crate::kernels) far: bool,
     /// Rows of taps.
     pub(in crate::kernels) rows: u32,
     /// Column offsets of the taps of a row.
@@ -90,8 +98,14 @@ pub(in crate::kernels) struct TileSpec {
     pub(in crate::kernels) column_bytes: i32,
     /// Columns of x from one pixel to the next.
     pub(in crate::kernels) stride: i32,
-    /// Bytes of out from one pixel to the next.
+    /// Bytes of x from one row of pixels to the next.
+    pub(in crate::kernels) x_row: i32,
+    /// Bytes of out from one row of pixels to the next.
+    pub(in crate::kernels) out_row: i32,
+    /// Bytes of out from one pixel of a row to the next.
     pub(in crate::kernels) out_column: i32,
+    /// How many bytes before their use weights are asked for; 0: never.
+    pub(in crate::kernels) prefetch: i32,
     pub(in crate::kernels) bias: bool,
     pub(in crate::kernels) extras: Vec<Extra>,
     pub(in crate::kernels) expr: Option<Pointwise>,
@@ -123,16 +137,16 @@ impl TileSpec {
         let extras: Vec<(Extra, Ptr, Option<Int>)> = self
             .extras
             .iter()
-            .map(|&extra| (extra, k.ptr_arg(), (extra == Extra::Full).then(|| k.int_arg())))
+            .map(|&extra| (extra, k.ptr_arg(), matches!(extra, Extra::Full { .. }).then(|| k.int_arg())))
             .collect();
 
         let columns = self.vectors / R::BLOCKS;
         let mut acc = vec![Vec::new(); columns as usize];
-        for _ in 0..self.pixels {
+        for _ in &self.pixels {
             acc.iter_mut().for_each(|column| column.push(R::new(&mut k)));
         }
         // With one pixel each weight is used once and stays in memory.
-        let weights = if self.pixels > 1 { columns } else { 0 };
+        let weights = if self.pixels.len() > 1 { columns } else { 0 };
         let weights = (0..weights).map(|_| R::new(&mut k)).collect();
         let block_x = k.ptr();
         let vars = Vars { acc, weights, broadcast: R::new(&mut k), x: k.ptr(), w: k.ptr(), row };
@@ -157,11 +171,12 @@ impl TileSpec {
                 self.block(k, &vars, rest);
             }
             self.finish(k, &vars, out, out_plane, &extras);
-            k.advance(x, self.pixels as i32 * self.stride * self.column_bytes);
-            k.advance(out, self.pixels as i32 * self.out_column);
+            let pixels = self.pixels.len() as i32;
+            k.advance(x, pixels * self.stride * self.column_bytes);
+            k.advance(out, pixels * self.out_column);
             for &(extra, ptr, _) in &extras {
-                if extra == Extra::Full {
-                    k.advance(ptr, self.pixels as i32 * self.out_column);
+                if matches!(extra, Extra::Full { .. }) {
+                    k.advance(ptr, pixels * self.out_column);
                 }
             }
         });
@@ -169,7 +184,9 @@ impl TileSpec {
     }
 
     fn name(&self) -> String {
-        let TileSpec { pixels, vectors, rows, dx, stride, .. } = self;
+        let TileSpec { vectors, rows, dx, stride, .. } = self;
+        let in_rows = self.pixels.chunk_by(|a, b| a[0] == b[0]).map(|row| row.len().to_string());
+        let pixels = in_rows.collect::<Vec<_>>().join("+");
         let columns = dx.len();
         let lanes = match self.lanes {
             Lanes::Block { rest: 0 } => String::new(),
@@ -177,7 +194,7 @@ impl TileSpec {
             Lanes::Single => "_planar".to_owned(),
         };
         let wide = if self.wide { "_wide" } else { "" };
-        let far = if self.far { "_far" } else { "" };
+        let far = if self.prefetch > 0 { "_far" } else { "" };
         format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{wide}{lanes}{far}")
     }
 
@@ -189,7 +206,7 @@ impl TileSpec {
             Lanes::Single => 1,
         };
         let tap_bytes = (panel_lanes * self.vectors) as i32 * VECTOR_BYTES as i32;
-        let tap_fmas = lanes * self.pixels * self.vectors / R::BLOCKS;
+        let tap_fmas = lanes * self.pixels.len() as u32 * self.vectors / R::BLOCKS;
         let columns = self.dx.len() as u32;
         let row_fmas = tap_fmas * columns;
         let column_gap = even_gap(&self.dx);
@@ -237,18 +254,22 @@ impl TileSpec {
         for lane in 0..lanes {
             let first = w + (lane * self.vectors) as i32 * VECTOR_BYTES as i32;
             let w_at = |column: i32| vars.w.at(first + column * R::BYTES);
+            if self.prefetch > 0 {
+                let end = first + self.vectors as i32 * VECTOR_BYTES as i32;
+                // Panels start with a line.
+                let lines = (first..end).step_by(VECTOR_BYTES as usize).filter(|at| at % LINE == 0);
+                lines.for_each(|at| k.inst(Inst::Prefetch { addr: vars.w.at(at + self.prefetch) }));
+            }
             for (column, weight) in (0..).zip(&vars.weights) {
                 weight.load(k, w_at(column));
             }
-            if self.far {
-                self.prefetch(k, vars, w, lane);
-            }
-            for p in 0..self.pixels as i32 {
-                let x = vars.x.at(x + p * self.stride * self.column_bytes + lane as i32 * 4);
-                let sums = vars.acc.iter().map(|column| column[p as usize]);
+            for (p, [row, column]) in self.pixels.iter().enumerate() {
+                let pixel = row * self.x_row + column * self.stride * self.column_bytes;
+                let x = vars.x.at(x + pixel + lane as i32 * 4);
+                let sums = vars.acc.iter().map(|column| column[p]);
                 // What is used once needs no register.
                 if let ([acc], [weight]) = (&vars.acc[..], &vars.weights[..])
-                    && acc[p as usize].fma_splat(k, *weight, x)
+                    && acc[p].fma_splat(k, *weight, x)
                 {
                     continue;
                 }
@@ -260,15 +281,6 @@ impl TileSpec {
                     }
                 }
             }
-        }
-    }
-
-    /// Asks for the lines that begin in a lane's weights, [`AHEAD`] of them.
-    fn prefetch<R>(&self, k: &mut KernelBuilder, vars: &Vars<R>, w: i32, lane: u32) {
-        let row = self.vectors * VECTOR_BYTES as u32;
-        let lines = (lane * row).div_ceil(LINE)..((lane + 1) * row).div_ceil(LINE);
-        for line in lines {
-            k.inst(Inst::Prefetch { addr: vars.w.at(w + (line * LINE) as i32 + AHEAD) });
         }
     }
 
@@ -288,8 +300,8 @@ impl TileSpec {
             k.set_ptr(at, ptr, Offset::Bytes(0));
         }
         for v in 0..self.vectors {
-            for p in 0..self.pixels {
-                let sum = vars.acc[(v / R::BLOCKS) as usize][p as usize].block(k, v % R::BLOCKS);
+            for (p, [row, column]) in self.pixels.iter().enumerate() {
+                let sum = vars.acc[(v / R::BLOCKS) as usize][p].block(k, v % R::BLOCKS);
                 let result = match &self.expr {
                     None => sum,
                     Some(expr) => pointwise::emit_expr(k, expr, |k, input| {
@@ -298,7 +310,9 @@ impl TileSpec {
                         match (expr.inputs.get(input), extras.get(nth), moving.get(nth)) {
                             (Some(PlanOperand::Buffer(_)), Some((extra, ..)), Some(&(_, at))) => {
                                 match extra {
-                                    Extra::Full => k.load(at.at(p as i32 * self.out_column), LANES),
+                                    Extra::Full { row: pitch } => {
+                                        k.load(at.at(row * pitch + column * self.out_column), LANES)
+                                    }
                                     Extra::Channel => k.load(at.at(0), LANES),
                                     Extra::Scalar => k.load_splat(at.at(0)),
                                 }
@@ -307,13 +321,14 @@ impl TileSpec {
                         }
                     }),
                 };
-                k.store(store.at(p as i32 * self.out_column), result, LANES);
+                let pixel = row * self.out_row + column * self.out_column;
+                k.store(store.at(pixel), result, LANES);
             }
             if v + 1 < self.vectors {
                 k.advance_int(store, out_plane);
                 for (&(extra, _, pitch), &(_, at)) in extras.iter().zip(&moving) {
                     match (extra, pitch) {
-                        (Extra::Full, Some(pitch)) => k.advance_int(at, pitch),
+                        (Extra::Full { .. }, Some(pitch)) => k.advance_int(at, pitch),
                         (Extra::Channel, _) => k.advance(at, VECTOR_BYTES as i32),
                         _ => {}
                     }

@@ -26,6 +26,7 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         for operand in [WideOperand::Reg(b), WideOperand::Mem(y.at(0)), WideOperand::Splat(y.at(8))] {
             k.wide_inst(WideInst::Fma { acc: a, a: b, b: operand });
         }
+        k.inst(Inst::Prefetch { addr: x.at(4096) });
         k.half(a, false);
         k.half(a, true);
     });
@@ -79,6 +80,7 @@ k0: kernel demo(p0, p1, i2)
     w0 = fma w0, w1, w1
     w0 = fma w0, w1, [p1]
     w0 = fma w0, w1, splat [p1 + 8]
+    prefetch [p0 + 4096]
     v7 = low w0
     v8 = high w0
   }

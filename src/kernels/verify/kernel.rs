@@ -131,7 +131,6 @@ impl<'a> Verifier<'a> {
                 self.reg(index, assigned);
                 self.set(dst, assigned);
             }
-            Inst::Prefetch { addr } => self.addr(addr, assigned),
             Inst::Store { addr, src } => {
                 self.addr(addr, assigned);
                 self.reg(src, assigned);
@@ -181,6 +180,7 @@ impl<'a> Verifier<'a> {
                     self.reg(reg, assigned);
                 }
             }
+            Inst::Prefetch { addr } => self.addr(addr, assigned),
             Inst::Wide(inst) => self.wide_inst(inst, assigned),
         }
     }

@@ -16,7 +16,7 @@ mod transform;
 
 use self::gather::Gather;
 use super::axes::pieces;
-use super::contract::tile::{Lanes, TileSpec};
+use super::contract::tile::{Lanes, TileSpec, prefetch};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest};
@@ -265,20 +265,23 @@ impl Job<'_> {
         let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
         let block = self.chunks.block();
         let vectors = group.vectors as u32;
+        let positions = i64::from(self.task.tiles.tile.positions());
         let mut calls = Vec::new();
         let mut start = 0;
         for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(vectors, low.target())) {
             let spec = TileSpec {
-                pixels,
+                pixels: (0..pixels as i32).map(|column| [0, column]).collect(),
                 vectors,
                 wide: is_wide(vectors, low.target()),
                 lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
-                far: low.is_far(self.task.w),
                 rows: 1,
                 dx: vec![0],
                 column_bytes: VECTOR_BYTES as i32,
                 stride: 1,
+                x_row: 0,
+                out_row: 0,
                 out_column: VECTOR_BYTES as i32,
+                prefetch: prefetch(position_weights * positions, low.target()),
                 bias: false,
                 extras: Vec::new(),
                 expr: None,

@@ -172,6 +172,7 @@ impl Writer {
             1 => k.inst(Inst::Move { dst: bits, src: self.bits() }),
             2 => k.inst(Inst::Move { dst: float, src: self.any() }),
             3 => k.load_to(bits, load, lanes),
+            4 if stride == -4 => k.inst(Inst::Prefetch { addr: load }),
             4 => k.inst(Inst::LoadSplat { dst: float, addr: load }),
             5 => k.inst(Inst::LoadStrided { dst: bits, addr: load, stride, lanes: lanes as u8 }),
             6 => {
