@@ -16,7 +16,8 @@ mod transform;
 
 use self::gather::Gather;
 use super::axes::pieces;
-use super::contract::tile::{Lanes, TileSpec};
+use super::contract::cut::straight;
+use super::contract::tile::{Lanes, TileSpec, prefetch};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest};
@@ -269,7 +270,7 @@ impl Job<'_> {
         let mut start = 0;
         for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(vectors, low.target())) {
             let spec = TileSpec {
-                pixels,
+                pixels: straight(pixels),
                 vectors,
                 wide: is_wide(vectors, low.target()),
                 lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
@@ -277,7 +278,13 @@ impl Job<'_> {
                 dx: vec![0],
                 column_bytes: VECTOR_BYTES as i32,
                 stride: 1,
+                x_row: 0,
+                out_row: 0,
                 out_column: VECTOR_BYTES as i32,
+                prefetch: prefetch(
+                    position_weights * i64::from(self.task.tiles.tile.positions()),
+                    low.target(),
+                ),
                 bias: false,
                 extras: Vec::new(),
                 expr: None,
