@@ -4,7 +4,7 @@
 //! come from beyond the first-level cache. Only quotients of costs matter.
 
 use super::task::{Tiles, WinogradTile};
-use super::tiles::{most_pixels, split_row, tile_vectors};
+use super::tiles::{most_pixels, rows_together, split_row, tile_vectors};
 use crate::kernels::ir::{LANES, VECTOR_BYTES};
 use crate::target::{Isa, Target, X64Level};
 
@@ -78,8 +78,10 @@ fn row(pixels: u64, blocks: u64, target: &Target) -> f64 {
 pub(super) fn direct(layer: &Layer, target: &Target) -> f64 {
     let [_, blocks] = layer.blocks();
     let [h, w] = layer.out;
-    let rows = (9 * h * layer.in_channels * blocks) as f64;
-    rows * row(w, blocks, target) + fetch(layer.weight_bytes(9), target)
+    let together = rows_together(h, w, tile_vectors(blocks, false, target), target);
+    let cycles = |rows: u64| row(rows * w, blocks, target);
+    let plane = (h / together) as f64 * cycles(together) + cycles(h % together);
+    (9 * layer.in_channels * blocks) as f64 * plane + fetch(layer.weight_bytes(9), target)
 }
 
 /// Vector operations of a tile's two transforms, of one block of channels each.

@@ -48,6 +48,28 @@ pub(crate) fn split_row(width: u64, most: u32) -> Vec<(u32, u64)> {
     parts
 }
 
+/// Rows that are cut together, at most: each tile that crosses rows in another way has code of its own.
+const ROWS: u64 = 4;
+
+/// How many rows are cut together into tiles of `vectors`. Short rows leave tiles too narrow to hide the latency of
+/// FMA; of several rows that follow each other the last pixels of one and the first of the next are a tile.
+pub(crate) fn rows_together(rows: u64, columns: u64, vectors: u32, target: &Target) -> u64 {
+    let most = most_pixels(vectors, target);
+    if columns >= 2 * u64::from(most) {
+        return 1;
+    }
+    let registers = if is_wide(vectors, target) { vectors / 2 } else { vectors };
+    // In FMAs: ten are under way at once.
+    let tile = |pixels: u32| u64::from((pixels * registers).max(10));
+    let unit = |pixels: u64| split_row(pixels, most).iter().map(|&(p, n)| n * tile(p)).sum::<u64>();
+    let cost =
+        |rows_each: u64| rows / rows_each * unit(rows_each * columns) + unit(rows % rows_each * columns);
+    let all = 1..=rows.clamp(1, ROWS);
+    let least = all.clone().map(cost).min().unwrap_or(0);
+    // Few rows where more gain less than a fiftieth.
+    all.clone().find(|&rows_each| 50 * cost(rows_each) <= 51 * least).unwrap_or(1)
+}
+
 /// Vectors of a tile for a number of output blocks: 2 leaves room for 6 pixels, 3 for 4; wide ones 4 for 14
 /// and 6 for 9. A single pixel wants as many independent sums as hide the latency of FMA.
 pub(crate) fn tile_vectors(blocks: u64, one_pixel: bool, target: &Target) -> u32 {
@@ -83,6 +105,14 @@ mod tests {
                 assert!(parts.iter().all(|&(p, n)| (1..=most).contains(&p) && n > 0));
             }
         }
+    }
+
+    #[test]
+    fn short_rows_are_cut_together() {
+        let together = |size: u64, target: Target, vectors: u32| rows_together(size, size, vectors, &target);
+        assert_eq!([4, 7, 8, 14, 28].map(|size| together(size, Target::X64_AVX2, 2)), [4, 4, 2, 1, 1]);
+        assert_eq!([4, 7, 8, 14, 28].map(|size| together(size, Target::X64_AVX512, 4)), [2, 1, 1, 1, 1]);
+        assert_eq!(rows_together(1, 7, 2, &Target::X64_AVX2), 1);
     }
 
     #[test]

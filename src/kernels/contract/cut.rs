@@ -6,8 +6,6 @@ use crate::plan::tiles::split_row;
 /// Pixels of a unit of a plane that is one long row, at least where there are so many: as many as a row of a
 /// common picture.
 const LONG: u64 = 56;
-/// Rows that are cut together, at most: each tile that crosses rows in another way has code of its own.
-const ROWS: u64 = 4;
 
 /// Equal tiles along a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +31,8 @@ pub(super) struct Units {
     pub(super) runs: Vec<Run>,
 }
 
-/// Cuts rows; tiles have at most `most` pixels, which `registers` sums are kept for each.
-pub(super) fn rows(rows: u64, columns: u64, most: u32, registers: u32) -> Vec<Units> {
-    let together = together(rows, columns, most, registers);
+/// Cuts rows, so many `together`, into tiles of at most `most` pixels.
+pub(super) fn rows(rows: u64, columns: u64, most: u32, together: u64) -> Vec<Units> {
     let mut all = Vec::new();
     for (start, size, count) in pieces(rows, together) {
         let runs = runs(size, columns, most);
@@ -58,24 +55,6 @@ pub(super) fn long_row(columns: u64, most: u32) -> Vec<Units> {
         start += tiles * width;
     }
     all
-}
-
-/// How many rows are cut together. Short rows leave tiles too narrow to hide the latency of FMA; of several
-/// rows that follow each other the last pixels of one and the first of the next are a tile.
-fn together(rows: u64, columns: u64, most: u32, registers: u32) -> u64 {
-    if columns >= 2 * u64::from(most) {
-        return 1;
-    }
-    // In FMAs: ten are under way at once.
-    let tile = |pixels: u32| u64::from((pixels * registers).max(10));
-    let unit = |pixels: u64| split_row(pixels, most).iter().map(|&(p, n)| n * tile(p)).sum::<u64>();
-    let cost = |together: u64| -> u64 {
-        pieces(rows, together).map(|(_, size, count)| count * unit(size * columns)).sum()
-    };
-    let all = 1..=rows.clamp(1, ROWS);
-    let least = all.clone().map(cost).min().unwrap_or(0);
-    // Few rows where more gain less than a fiftieth.
-    all.clone().find(|&together| 50 * cost(together) <= 51 * least).unwrap_or(1)
 }
 
 /// Pixels beside each other.
@@ -138,8 +117,8 @@ mod tests {
     #[test]
     fn every_pixel_is_in_one_tile() {
         for (height, width) in (1..12).flat_map(|h| (1..40).map(move |w| (h, w))) {
-            for (most, registers) in [(12, 1), (6, 2), (4, 3), (14, 2), (28, 1), (1, 8)] {
-                for units in [rows(height, width, most, registers), long_row(height * width, most)] {
+            for (most, together) in [(12, 1), (6, 2), (4, 3), (14, 2), (28, 4), (1, 3)] {
+                for units in [rows(height, width, most, together), long_row(height * width, most)] {
                     let long = units[0].step[0] == 0 && height > 1;
                     let width = if long { height * width } else { width };
                     let found = pixels(&units);
@@ -154,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn short_rows_are_cut_together() {
+    fn rows_that_are_cut_together_share_tiles() {
         let sizes = |units: &[Units]| -> Vec<(u64, Vec<usize>)> {
             let tiles = |u: &Units| u.runs.iter().map(|run| run.pixels.len()).collect();
             units.iter().map(|u| (u.count, tiles(u))).collect()
         };
-        assert_eq!(sizes(&rows(56, 56, 6, 2)), [(56, vec![6, 5])]);
-        assert_eq!(sizes(&rows(7, 7, 6, 2)), [(1, vec![6, 6, 6, 5, 5]), (1, vec![6, 5, 5, 5])]);
-        assert_eq!(rows(7, 7, 6, 2)[0].runs[1].pixels, [[0, 0], [1, -6], [1, -5], [1, -4], [1, -3], [1, -2]]);
+        assert_eq!(sizes(&rows(56, 56, 6, 1)), [(56, vec![6, 5])]);
+        assert_eq!(sizes(&rows(7, 7, 6, 4)), [(1, vec![6, 6, 6, 5, 5]), (1, vec![6, 5, 5, 5])]);
+        assert_eq!(rows(7, 7, 6, 4)[0].runs[1].pixels, [[0, 0], [1, -6], [1, -5], [1, -4], [1, -3], [1, -2]]);
         assert_eq!(sizes(&long_row(196, 6)), [(3, vec![6]), (1, vec![6]), (1, vec![5])]);
     }
 }

@@ -12,7 +12,7 @@ use super::ir::LANES;
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{CallArg, Nest};
 use crate::plan::task::Contract;
-use crate::plan::tiles::{is_wide, most_pixels};
+use crate::plan::tiles::{is_wide, most_pixels, rows_together};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
 use cut::Units;
 use tile::{Extra, Lanes, TileSpec, prefetch};
@@ -99,8 +99,8 @@ impl Job<'_> {
         if self.is_one_row(low)? {
             return Ok(cut::long_row(rows * columns, most));
         }
-        let registers = if is_wide(self.vectors, low.target()) { self.vectors / 2 } else { self.vectors };
-        Ok(cut::rows(rows, columns, most, registers))
+        let together = rows_together(rows, columns, self.vectors, low.target());
+        Ok(cut::rows(rows, columns, most, together))
     }
 
     /// Whether the rows of every plane follow each other without a gap, and nothing but their pixels is read.
@@ -113,7 +113,7 @@ impl Job<'_> {
         let dense = |view: &View| view.strides[2] == view.strides[3] * view.dims[3] as i64;
         let mut full = Vec::new();
         for view in self.extra_views(low) {
-            if matches!(Extra::of(&view, out, 1)?, Extra::Full { .. }) {
+            if Extra::of(&view, out)? == Extra::Full {
                 full.push(view);
             }
         }
@@ -206,13 +206,13 @@ impl Job<'_> {
                 args.push(self.channel_arg(&low.view(bias)));
             }
             for extra in self.extra_views(low) {
-                let kind = Extra::of(&extra, out, rows.step)?;
+                let kind = Extra::of(&extra, out)?;
                 args.push(match kind {
-                    Extra::Full { .. } => self.out_arg(&extra, out_start(&extra), out_step(&extra)),
+                    Extra::Full => self.out_arg(&extra, out_start(&extra), out_step(&extra)),
                     Extra::Channel => self.channel_arg(&extra),
                     Extra::Scalar => extra.arg(0, &[0; 4]),
                 });
-                if matches!(kind, Extra::Full { .. }) {
+                if kind == Extra::Full {
                     args.push(CallArg::Int(extra.strides[1]));
                 }
             }
@@ -256,9 +256,13 @@ impl Job<'_> {
             .collect()
     }
 
-    fn extras(&self, low: &Lowering<'_>) -> Result<Vec<Extra>, LowerError> {
-        let row_step = self.task.phase[0].step;
-        self.extra_views(low).iter().map(|view| Extra::of(view, &self.out, row_step)).collect()
+    fn extras(&self, low: &Lowering<'_>) -> Result<Vec<(Extra, i32)>, LowerError> {
+        let row_step = i64::from(self.task.phase[0].step);
+        let of = |view: &View| match Extra::of(view, &self.out)? {
+            Extra::Full => Ok((Extra::Full, distance(row_step * view.strides[2])?)),
+            extra => Ok((extra, 0)),
+        };
+        self.extra_views(low).iter().map(of).collect()
     }
 
     /// A buffer of the output's shape.

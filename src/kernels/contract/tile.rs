@@ -20,7 +20,7 @@
 use super::register::Register;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
-use crate::kernels::lower::{LowerError, distance};
+use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
 use crate::target::Target;
@@ -55,10 +55,7 @@ pub(in crate::kernels) enum Lanes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kernels) enum Extra {
     /// Of the output's shape.
-    Full {
-        /// Bytes from one row of the output to the next.
-        row: i32,
-    },
+    Full,
     /// One value for each channel.
     Channel,
     /// One value.
@@ -66,10 +63,10 @@ pub(in crate::kernels) enum Extra {
 }
 
 impl Extra {
-    /// How a buffer relates to the output, of which every `row_step`-th row is written.
-    pub(in crate::kernels) fn of(view: &View, out: &View, row_step: u32) -> Result<Extra, LowerError> {
+    /// How a buffer relates to the output.
+    pub(in crate::kernels) fn of(view: &View, out: &View) -> Result<Extra, LowerError> {
         if view.dims == out.dims && view.kind == LayoutKind::Blocked {
-            Ok(Extra::Full { row: distance(i64::from(row_step) * view.strides[2])? })
+            Ok(Extra::Full)
         } else if view.dims == [1, out.dims[1], 1, 1] && view.kind == LayoutKind::Blocked {
             Ok(Extra::Channel)
         } else if view.dims == [1; 4] {
@@ -107,7 +104,8 @@ pub(in crate::kernels) struct TileSpec {
     /// How many bytes before their use weights are asked for; 0: never.
     pub(in crate::kernels) prefetch: i32,
     pub(in crate::kernels) bias: bool,
-    pub(in crate::kernels) extras: Vec<Extra>,
+    /// With the bytes from one row of pixels to the next, of those of the output's shape.
+    pub(in crate::kernels) extras: Vec<(Extra, i32)>,
     pub(in crate::kernels) expr: Option<Pointwise>,
 }
 
@@ -137,7 +135,7 @@ impl TileSpec {
         let extras: Vec<(Extra, Ptr, Option<Int>)> = self
             .extras
             .iter()
-            .map(|&extra| (extra, k.ptr_arg(), matches!(extra, Extra::Full { .. }).then(|| k.int_arg())))
+            .map(|&(extra, _)| (extra, k.ptr_arg(), (extra == Extra::Full).then(|| k.int_arg())))
             .collect();
 
         let columns = self.vectors / R::BLOCKS;
@@ -175,7 +173,7 @@ impl TileSpec {
             k.advance(x, pixels * self.stride * self.column_bytes);
             k.advance(out, pixels * self.out_column);
             for &(extra, ptr, _) in &extras {
-                if matches!(extra, Extra::Full { .. }) {
+                if extra == Extra::Full {
                     k.advance(ptr, pixels * self.out_column);
                 }
             }
@@ -307,10 +305,10 @@ impl TileSpec {
                     Some(expr) => pointwise::emit_expr(k, expr, |k, input| {
                         let before = expr.inputs.iter().take(input);
                         let nth = before.filter(|i| matches!(i, PlanOperand::Buffer(_))).count();
-                        match (expr.inputs.get(input), extras.get(nth), moving.get(nth)) {
-                            (Some(PlanOperand::Buffer(_)), Some((extra, ..)), Some(&(_, at))) => {
+                        match (expr.inputs.get(input), self.extras.get(nth), moving.get(nth)) {
+                            (Some(PlanOperand::Buffer(_)), Some((extra, pitch)), Some(&(_, at))) => {
                                 match extra {
-                                    Extra::Full { row: pitch } => {
+                                    Extra::Full => {
                                         k.load(at.at(row * pitch + column * self.out_column), LANES)
                                     }
                                     Extra::Channel => k.load(at.at(0), LANES),
@@ -328,7 +326,7 @@ impl TileSpec {
                 k.advance_int(store, out_plane);
                 for (&(extra, _, pitch), &(_, at)) in extras.iter().zip(&moving) {
                     match (extra, pitch) {
-                        (Extra::Full { .. }, Some(pitch)) => k.advance_int(at, pitch),
+                        (Extra::Full, Some(pitch)) => k.advance_int(at, pitch),
                         (Extra::Channel, _) => k.advance(at, VECTOR_BYTES as i32),
                         _ => {}
                     }

@@ -16,6 +16,7 @@ mod transform;
 
 use self::gather::Gather;
 use super::axes::pieces;
+use super::contract::cut::straight;
 use super::contract::tile::{Lanes, TileSpec, prefetch};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
@@ -265,12 +266,11 @@ impl Job<'_> {
         let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
         let block = self.chunks.block();
         let vectors = group.vectors as u32;
-        let positions = i64::from(self.task.tiles.tile.positions());
         let mut calls = Vec::new();
         let mut start = 0;
         for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(vectors, low.target())) {
             let spec = TileSpec {
-                pixels: (0..pixels as i32).map(|column| [0, column]).collect(),
+                pixels: straight(pixels),
                 vectors,
                 wide: is_wide(vectors, low.target()),
                 lanes: Lanes::Block { rest: (in_channels % LANES as u64) as u32 },
@@ -281,7 +281,10 @@ impl Job<'_> {
                 x_row: 0,
                 out_row: 0,
                 out_column: VECTOR_BYTES as i32,
-                prefetch: prefetch(position_weights * positions, low.target()),
+                prefetch: prefetch(
+                    position_weights * i64::from(self.task.tiles.tile.positions()),
+                    low.target(),
+                ),
                 bias: false,
                 extras: Vec::new(),
                 expr: None,
