@@ -90,10 +90,10 @@ impl Builder<'_> {
             out_channels: if linear { node.ty.dims.last().copied().unwrap_or(1) } else { out[1] },
         };
         // A contraction's taps are a grid; planar and shared ones are any list.
-        if matches!(algorithm, Algorithm::Planar) || matches!(node.op, Op::Filter(..)) {
-            if let Some(known) = self.known(weights.w) {
-                drop_zero_taps(&mut correlations, known, weights.taps);
-            }
+        if (matches!(algorithm, Algorithm::Planar) || matches!(node.op, Op::Filter(..)))
+            && let Some(known) = self.known(weights.w)
+        {
+            drop_zero_taps(&mut correlations, known, weights.taps);
         }
         match algorithm {
             Algorithm::Contract(x_kind) => {

@@ -67,7 +67,7 @@ impl Gather<'_> {
             })
             .collect();
         let kinds =
-            extras.iter().map(|view| Extra::of(view, out, 1)).collect::<Result<Vec<Extra>, LowerError>>()?;
+            extras.iter().map(|view| Extra::of(view, out)).collect::<Result<Vec<Extra>, LowerError>>()?;
         let tile_row = cut[1].size as i64 * VECTOR_BYTES;
         let mut args = vec![
             job.products_arg(
@@ -83,7 +83,7 @@ impl Gather<'_> {
         let mut rows = Vec::new();
         for (view, kind) in extras.iter().zip(&kinds) {
             args.push(match kind {
-                Extra::Full { .. } => self.out_arg(view, at),
+                Extra::Full => self.out_arg(view, at),
                 Extra::Channel => self.channel_arg(view),
                 Extra::Scalar => view.arg(0, &[0; 6]),
             });
@@ -182,7 +182,7 @@ impl Spec<'_> {
             k.advance(products, column);
             k.advance(out, m as i32 * column);
             for &(extra, _, ptr) in &extras {
-                if matches!(extra, Extra::Full { .. }) {
+                if extra == Extra::Full {
                     k.advance(ptr, m as i32 * column);
                 }
             }
@@ -204,7 +204,7 @@ impl Spec<'_> {
             let nth = before.filter(|i| matches!(i, Operand::Buffer(_))).count();
             match (expr.inputs.get(input), extras.get(nth)) {
                 (Some(Operand::Buffer(_)), Some(&(extra, row, ptr))) => match extra {
-                    Extra::Full { .. } => k.load(ptr.at(at(row)), LANES),
+                    Extra::Full => k.load(ptr.at(at(row)), LANES),
                     Extra::Channel => k.load(ptr.at(0), LANES),
                     Extra::Scalar => k.load_splat(ptr.at(0)),
                 },

@@ -228,13 +228,11 @@ fn growth_is_that_of_the_matrices() {
     {
         let m = tile.outputs() as usize;
         let [at, g, bt] = matrices(&points, m);
-        let mut most = 0.0f64;
-        for i in 0..m {
-            for j in 0..3 {
-                let sum = |p: usize| -> f64 { bt[p].iter().map(|x| x.abs()).sum() };
-                most = most.max((0..m + 2).map(|p| (at[p][i] * g[p][j]).abs() * sum(p)).sum());
-            }
-        }
+        let sum = |p: usize| -> f64 { bt[p].iter().map(|x| x.abs()).sum() };
+        let of =
+            |i: usize, j: usize| -> f64 { (0..m + 2).map(|p| (at[p][i] * g[p][j]).abs() * sum(p)).sum() };
+        let pairs = (0..m).flat_map(|i| (0..3).map(move |j| (i, j)));
+        let most = pairs.map(|(i, j)| of(i, j)).fold(0.0, f64::max);
         let growth = most * most;
         assert!(growth <= tile.growth() && growth > tile.growth() - 1.0, "{growth}");
     }
