@@ -6,7 +6,7 @@ use crate::{pipeline, target::Target};
 fn plan_of(body: &str) -> Plan {
     let model = Model::from_str("m.conv", &format!("model m {{\n{body}\n}}\n")).unwrap();
     let (graph, _) = model.graph(&Options::default()).unwrap();
-    pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::new(Target::X64_AVX2)).unwrap()
+    pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::strict(Target::X64_AVX2)).unwrap()
 }
 
 fn works(body: &str, word: &str) -> Vec<Work> {
