@@ -1,11 +1,12 @@
 //! Lowers convolutions of each channel by itself, on planes and on channel blocks.
 
+use super::axes::pieces;
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{Count, LANES, Spills, VECTOR_BYTES, Vreg};
 use super::lower::{LowerError, Lowering};
 use super::step::{Call, Nest};
-use super::tiles::{Frame, Fused, RowTiles, Units, row_tiles};
+use super::tiles::{Frame, Fused, RowTiles, Units, each_row, row_tiles, rows_at_once};
 use super::window::{Window, first_row};
 use crate::plan::task::Depthwise;
 use crate::plan::{BufferId, LayoutKind, View};
@@ -16,7 +17,7 @@ mod tests;
 /// Sums of a tile: as many as hide the latency of FMA and leave registers for a weight and an operand.
 const MOST_UNITS: u32 = 8;
 
-/// One unit of work makes a row of a plane.
+/// One unit of work makes some rows of a plane.
 pub(super) fn lower(
     task: &Depthwise,
     out: BufferId,
@@ -26,27 +27,36 @@ pub(super) fn lower(
     if x.kind != out.kind || x.dims[1] != out.dims[1] {
         return Err(LowerError::Plan("a depthwise convolution between layouts or of other channels"));
     }
-    let mut calls = Vec::new();
-    for tiles in row_tiles(out.dims[3], out.kind, MOST_UNITS) {
-        calls.push(tile_row(task, &x, &out, &tiles, low)?);
+    let tiles = row_tiles(out.dims[3], out.kind, MOST_UNITS);
+    let units: u64 = tiles.iter().map(|tiles| tiles.units as u64 * tiles.count).sum();
+    let at_once = rows_at_once(out.dims[2], units * task.taps.len() as u64);
+    let mut nests = Vec::new();
+    for (first, rows, count) in pieces(out.dims[2], at_once) {
+        let calls = tiles.iter().map(|tiles| tile_rows(task, &x, &out, tiles, [first, rows], low));
+        nests.push(Nest::new(vec![out.dims[0], out.planes(), count], calls.collect::<Result<_, _>>()?));
     }
-    Ok(vec![vec![Nest::new(vec![out.dims[0], out.planes(), out.dims[2]], calls)]])
+    Ok(vec![nests])
 }
 
-fn tile_row(
+/// The tiles of `rows` rows from `first` on.
+fn tile_rows(
     task: &Depthwise,
     x: &View,
     out: &View,
     tiles: &RowTiles,
+    [first, rows]: [u64; 2],
     low: &mut Lowering,
 ) -> Result<Call, LowerError> {
     let kind = out.kind;
     let [sy, sx] = task.stride.map(i64::from);
-    let frame = Frame { dims: vec![(0, 1), (1, 1), (2, 1)], start: [0; 4], step: 1 }.at(tiles, kind);
+    let (first, rows) = (first as i64, rows as i64);
+    let frame =
+        Frame { dims: vec![(0, 1), (1, 1), (2, rows)], start: [0, 0, first, 0], step: 1, row_step: 1 };
+    let frame = frame.at(tiles, kind);
     let mut c = CallBuilder::new(format!("depthwise_t{}_u{}", task.taps.len(), tiles.units));
     let column = frame.start[3] * sx * x.strides[3];
-    let src =
-        c.ptr(x.arg(first_row(&task.taps, x) + column, &[x.strides[0], x.strides[1], sy * x.strides[2]]));
+    let start = first_row(&task.taps, x) + column + first * sy * x.strides[2];
+    let src = c.ptr(x.arg(start, &[x.strides[0], x.strides[1], rows * sy * x.strides[2]]));
     let dst = c.ptr(frame.arg(out));
     let count = c.int(tiles.count as i64);
     // A weight is one number for all lanes, or one for each channel of a block.
@@ -64,7 +74,15 @@ fn tile_row(
     let read = Units::new(kind, sx)?;
     let write = Units::new(kind, 1)?;
     let fused = Fused::declare(&task.epilogue, kind, &frame, 1, &mut c, low)?;
-    c.b.repeat(Count::Int(count), |b| {
+    let moved = tiles.count as i64 * tiles.units as i64;
+    let several = (rows > 1).then(|| c.int(rows));
+    let mut next = Vec::new();
+    if several.is_some() {
+        next.push((src, c.int(sy * x.strides[2] - moved * i64::from(read.bytes))));
+        next.push((dst, c.int(out.strides[2] - moved * i64::from(write.bytes))));
+        next.extend(fused.next_rows(moved, &mut c));
+    }
+    let tile = |b: &mut KernelBuilder| {
         let acc: Vec<Vreg> = match bias {
             None => (0..tiles.units).map(|_| b.splat(0.0)).collect(),
             Some(bias) => {
@@ -92,6 +110,7 @@ fn tile_row(
         b.advance(src, tiles.units as i32 * read.bytes);
         b.advance(dst, tiles.units as i32 * write.bytes);
         fused.advance(b, tiles.units);
-    });
+    };
+    each_row(&mut c.b, several, &next, |b| b.repeat(Count::Int(count), tile));
     Ok(c.finish(Spills::Allowed, low))
 }

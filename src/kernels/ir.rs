@@ -27,7 +27,7 @@ pub const LANES: usize = 8;
 /// Bytes of a vector register.
 pub const VECTOR_BYTES: i64 = 4 * LANES as i64;
 /// How deep loops may nest.
-pub const MAX_LOOP_DEPTH: usize = 4;
+pub const MAX_LOOP_DEPTH: usize = 5;
 
 /// A vector register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,12 +4,13 @@
 //! meets several weights. Every output sums input channels, then taps in the order of the list, whatever
 //! the tile.
 
+use super::axes::pieces;
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{Addr, Count, Int, LANES, Offset, Ptr, Spills, Vreg};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Call, Nest};
-use super::tiles::{Frame, Fused, RowTiles, Units, row_tiles};
+use super::tiles::{Frame, Fused, RowTiles, Units, each_row, row_tiles, rows_at_once};
 use super::window::{Window, first_row};
 use crate::plan::task::PlanarConv;
 use crate::plan::{BufferId, LayoutKind, View};
@@ -49,7 +50,7 @@ fn channel_tiles(channels: u64) -> Vec<(u64, u64, u64)> {
     tiles
 }
 
-/// One unit of work makes a row in the output channels of a tile.
+/// One unit of work makes some rows in the output channels of a tile.
 pub(super) fn lower(
     task: &PlanarConv,
     out: BufferId,
@@ -70,16 +71,21 @@ pub(super) fn lower(
     let job = Job { task, x, out, weights: Weights::of(task, &x, &out) };
     let mut nests = Vec::new();
     for (first, tiles, channels) in channel_tiles(out.dims[1] / task.groups) {
-        let frame = Frame {
-            dims: vec![(0, 1), (1, job.weights.outs), (1, channels as i64), (2, i64::from(rows.step))],
-            start: [0, first as i64, i64::from(rows.start), i64::from(columns.start)],
-            step: i64::from(columns.step),
-        };
-        let mut calls = Vec::new();
-        for part in row_tiles(u64::from(columns.count), LayoutKind::Planar, most_units(channels)) {
-            calls.push(job.tile_row(&frame, channels, &part, low)?);
+        let parts = row_tiles(u64::from(columns.count), LayoutKind::Planar, most_units(channels));
+        let units: u64 = parts.iter().map(|part| part.units as u64 * part.count).sum();
+        let work = units * channels * task.taps.len() as u64 * job.weights.ins as u64;
+        for (row, size, count) in pieces(u64::from(rows.count), rows_at_once(u64::from(rows.count), work)) {
+            let step = i64::from(rows.step);
+            let frame = Frame {
+                dims: vec![(0, 1), (1, job.weights.outs), (1, channels as i64), (2, size as i64 * step)],
+                start: [0, first as i64, i64::from(rows.start) + row as i64 * step, i64::from(columns.start)],
+                step: i64::from(columns.step),
+                row_step: step,
+            };
+            let calls = parts.iter().map(|part| job.tile_rows(&frame, channels, part, [row, size], low));
+            let dims = vec![out.dims[0], task.groups, tiles, count];
+            nests.push(Nest::new(dims, calls.collect::<Result<_, _>>()?));
         }
-        nests.push(Nest::new(vec![out.dims[0], task.groups, tiles, u64::from(rows.count)], calls));
     }
     Ok(vec![nests])
 }
@@ -115,11 +121,13 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn tile_row(
+    /// The tiles of `rows` rows from `first` on.
+    fn tile_rows(
         &self,
         frame: &Frame,
         channels: u64,
         tiles: &RowTiles,
+        [first, rows]: [u64; 2],
         low: &mut Lowering,
     ) -> Result<Call, LowerError> {
         let Job { task, x, out, weights } = self;
@@ -129,9 +137,10 @@ impl Job<'_> {
         let frame = frame.at(tiles, LayoutKind::Planar);
         let name = format!("planar_t{}_{}x{channels}", task.taps.len(), tiles.units);
         let mut c = CallBuilder::new(name);
-        let x_start = first_row(&task.taps, x) + first_column * sx * x.strides[3];
+        let (first, rows) = (first as i64, rows as i64);
+        let x_start = first_row(&task.taps, x) + first_column * sx * x.strides[3] + first * sy * x.strides[2];
         let group_planes = weights.ins * x.strides[1];
-        let src = c.ptr(x.arg(x_start, &[x.strides[0], group_planes, 0, sy * x.strides[2]]));
+        let src = c.ptr(x.arg(x_start, &[x.strides[0], group_planes, 0, rows * sy * x.strides[2]]));
         let per_tile = channels as i64;
         let w =
             low.view(task.w).arg(first_channel * weights.out, &[0, weights.group, per_tile * weights.out, 0]);
@@ -181,7 +190,19 @@ impl Job<'_> {
             rewind,
         };
         let ptrs = Ptrs { src, w, dst, bias, at: c.b.ptr() };
-        c.b.repeat(Count::Int(count), |b| tile.emit(b, &ptrs, &window, &fused));
+        let moved = tiles.count as i64 * tiles.units as i64;
+        let several = (rows > 1).then(|| c.int(rows));
+        let mut next = Vec::new();
+        if several.is_some() {
+            let row = sy * x.strides[2] - moved * i64::from(tile.read.bytes);
+            next.push((src, c.int(row)));
+            let row = frame.row_step * out.strides[2] - moved * i64::from(tile.write.bytes);
+            next.push((dst, c.int(row)));
+            next.extend(fused.next_rows(moved, &mut c));
+        }
+        each_row(&mut c.b, several, &next, |b| {
+            b.repeat(Count::Int(count), |b| tile.emit(b, &ptrs, &window, &fused));
+        });
         Ok(c.finish(Spills::Allowed, low))
     }
 }

@@ -75,7 +75,8 @@ fn tile_row(
 ) -> Result<Call, LowerError> {
     let kind = out.kind;
     let [sy, sx] = task.stride.map(i64::from);
-    let frame = Frame { dims: vec![(0, 1), (1, 1), (2, 1)], start: [0; 4], step: 1 }.at(tiles, kind);
+    let frame =
+        Frame { dims: vec![(0, 1), (1, 1), (2, 1)], start: [0; 4], step: 1, row_step: 1 }.at(tiles, kind);
     let what = if divisor.is_some() { "average" } else { "max" };
     let mut c = CallBuilder::new(format!("{what}pool_t{}_u{}", task.taps.len(), tiles.units));
     let column = frame.start[3] * sx * x.strides[3];

@@ -6,7 +6,7 @@
 
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
-use super::ir::{Addr, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
+use super::ir::{Addr, Count, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
 use super::lower::{LowerError, Lowering, distance};
 use super::pointwise;
 use super::step::CallArg;
@@ -62,6 +62,35 @@ pub(super) fn row_tiles(columns: u64, kind: LayoutKind, most: u32) -> Vec<RowTil
     parts
 }
 
+/// Operations of a call at least, where there are so many: a call costs as much as a hundred.
+const CALL_WORK: u64 = 2048;
+
+/// How many rows of a plane one call makes, where a row takes `work` operations: short rows are made together.
+pub(super) fn rows_at_once(height: u64, work: u64) -> u64 {
+    (CALL_WORK / work.max(1)).clamp(1, height.max(1))
+}
+
+/// A pointer that has gone through a row, and the way from there to the start of the next.
+pub(super) type NextRow = (Ptr, Int);
+
+/// The code of a row, once or for some rows, one after the other.
+pub(super) fn each_row(
+    b: &mut KernelBuilder,
+    rows: Option<Int>,
+    next: &[NextRow],
+    row: impl FnOnce(&mut KernelBuilder),
+) {
+    match rows {
+        None => row(b),
+        Some(rows) => b.repeat(Count::Int(rows), |b| {
+            row(b);
+            for &(ptr, by) in next {
+                b.advance_int(ptr, by);
+            }
+        }),
+    }
+}
+
 /// Where the units of a nest lie in buffers of the output's shape.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
@@ -71,6 +100,8 @@ pub(super) struct Frame {
     pub(super) start: [i64; 4],
     /// From one column to the next.
     pub(super) step: i64,
+    /// From one row of a call to the next.
+    pub(super) row_step: i64,
 }
 
 impl Frame {
@@ -150,6 +181,8 @@ struct Extra {
     ptr: Ptr,
     /// Bytes from unit to unit; 0 where columns are broadcast.
     bytes: i32,
+    /// Bytes from row to row; 0 where rows are broadcast.
+    row: i64,
     /// How its elements become a register.
     access: Access,
     /// For tiles of several planes: the place in the current one, and the way to the next.
@@ -173,6 +206,7 @@ impl<'a> Fused<'a> {
         low: &Lowering,
     ) -> Result<Fused<'a>, LowerError> {
         let expr = epilogue.expr.as_ref();
+        let row_step = frame.row_step;
         let mut operands = Vec::new();
         for input in expr.iter().flat_map(|e| &e.inputs) {
             operands.push(match input {
@@ -194,7 +228,9 @@ impl<'a> Fused<'a> {
                     } else {
                         None
                     };
-                    Some(Extra { ptr, bytes: if broadcast { 0 } else { distance(columns)? }, access, plane })
+                    let bytes = if broadcast { 0 } else { distance(columns)? };
+                    let row = if view.dims[2] == 1 { 0 } else { row_step * view.strides[2] };
+                    Some(Extra { ptr, bytes, row, access, plane })
                 }
             });
         }
@@ -221,6 +257,15 @@ impl<'a> Fused<'a> {
                 b.advance_int(at, far);
             }
         }
+    }
+
+    /// From the end of a row of `units` to the next.
+    pub(super) fn next_rows(&self, units: i64, c: &mut CallBuilder) -> Vec<NextRow> {
+        self.extras()
+            .filter(|extra| extra.row != 0 || extra.bytes != 0)
+            .map(|extra| (extra.ptr, extra.row - units * i64::from(extra.bytes)))
+            .map(|(ptr, by)| (ptr, c.int(by)))
+            .collect()
     }
 
     /// Behind a tile.
