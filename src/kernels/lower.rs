@@ -1,6 +1,6 @@
 //! What the lowerings of all tasks share: the table of kernels and the constants.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::ir::Kernel;
 use super::step::{CallArg, KernelId};
@@ -40,8 +40,13 @@ pub(crate) struct Lowering<'a> {
 /// The rows that a task is lowered for, where they are not all.
 pub(crate) struct Scope(Vec<(BufferId, Part)>);
 
+/// Buffers that others stand for, for some rows: copies that need not be made.
+pub(crate) type Aliases = BTreeMap<BufferId, BufferId>;
+
 /// Some rows of a buffer, as its whole height.
 struct Part {
+    /// The buffer that the rows lie in.
+    of: BufferId,
     /// The row that counts as the first.
     first: i64,
     rows: u64,
@@ -53,18 +58,27 @@ struct Part {
 
 impl Scope {
     /// For the rows `made` of a task's result, in a strip.
-    pub(crate) fn new(plan: &Plan, task: &Task, made: &Rows, strip: &StripRows) -> Result<Scope, LowerError> {
+    pub(crate) fn new(
+        plan: &Plan,
+        task: &Task,
+        made: &Rows,
+        strip: &StripRows,
+        aliases: &Aliases,
+    ) -> Result<Scope, LowerError> {
+        let stands = |id: BufferId| aliases.get(&id).copied().unwrap_or(id);
         let rows = (made.end - made.start) as u64;
         let height = plan.buffer(task.out).dims[2] as i64;
         let kept = |id: BufferId| strip.needed(id).map_or(0, |rows| rows.start);
         let needed = strip.needed(task.out).unwrap_or(made.clone());
         let halo = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
-        let mut parts = vec![(task.out, Part { first: made.start, rows, halo, kept: kept(task.out) })];
+        let out = Part { of: task.out, first: made.start, rows, halo, kept: kept(task.out) };
+        let mut parts = vec![(task.out, out)];
         let reads =
             strips::reads(task, &plan.buffers).ok_or(LowerError::Plan("a strip of a task without rows"))?;
         for (id, step, ..) in reads {
-            let part =
-                Part { first: made.start * step, rows: rows * step as u64, halo: [0; 2], kept: kept(id) };
+            let of = stands(id);
+            let (first, rows) = (made.start * step, rows * step as u64);
+            let part = Part { of, first, rows, halo: [0; 2], kept: kept(of) };
             if !parts.iter().any(|(other, _)| *other == id) {
                 parts.push((id, part));
             }
@@ -115,9 +129,10 @@ impl<'a> Lowering<'a> {
 
     /// A buffer, or the rows of it that are lowered for, as kernels address it.
     pub(crate) fn view(&self, id: BufferId) -> View {
-        let buffer = self.plan.buffer(id);
+        let part = self.part(id);
+        let buffer = self.plan.buffer(part.map_or(id, |part| part.of));
         let mut view = buffer.view();
-        if let Some(part) = self.part(id) {
+        if let Some(part) = part {
             let before = if buffer.rows.is_some() { part.kept } else { 0 };
             view.origin += (part.first - before) * view.strides[2];
             view.dims[2] = part.rows;

@@ -4,12 +4,12 @@
 //! picture's edges differ in nothing but addresses, which grow by the same distance from one to the next: they are
 //! one nest, made from two of them. Strips at the edges, where halos are filled and rows are fewer, are nests of their own.
 
-use super::lower::{LowerError, Lowering, Scope};
+use super::lower::{Aliases, LowerError, Lowering, Scope};
 use super::step::{CallArg, Nest};
 use super::tasks;
 use crate::plan::strips::StripRows;
 use crate::plan::task::Pool;
-use crate::plan::{Plan, Strips, Task, TaskKind};
+use crate::plan::{BufferId, Plan, Strips, Task, TaskKind};
 
 /// The nests of one step.
 pub(super) fn lower(strips: &Strips, plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
@@ -24,11 +24,12 @@ pub(super) fn lower(strips: &Strips, plan: &Plan, low: &mut Lowering<'_>) -> Res
     while number < rows.len() {
         let run = inside[number..].iter().take_while(|inside| **inside).count();
         if run < 2 {
-            nests.push(Nest::around(Vec::new(), job.strip(&rows[number], low)?));
+            nests.push(Nest::around(Vec::new(), job.strip(&rows[number], inside[number], low)?));
             number += 1;
             continue;
         }
-        let (first, second) = (job.strip(&rows[number], low)?, job.strip(&rows[number + 1], low)?);
+        let first = job.strip(&rows[number], true, low)?;
+        let second = job.strip(&rows[number + 1], true, low)?;
         let inner = along(first, &second).ok_or(LowerError::Plan("strips that differ"))?;
         nests.push(Nest::around(vec![run as u64], inner));
         number += run;
@@ -59,17 +60,31 @@ impl Job<'_> {
         within && whole
     }
 
+    /// Copies that only add rows above and below: away from the edges the original has those rows.
+    fn needless(&self) -> Aliases {
+        let copies = self.tasks().iter().filter_map(|task| match &task.kind {
+            TaskKind::Copy(copy) => Some((task.out, copy.x)),
+            _ => None,
+        });
+        let sides = |id: BufferId| {
+            let halo = self.plan.buffer(id).layout.halo;
+            (halo.left, halo.right)
+        };
+        copies.filter(|&(out, _)| out != self.strips.out && sides(out) == (0, 0)).collect()
+    }
+
     /// The nests of one strip, one after the other.
-    fn strip(&self, rows: &StripRows, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+    fn strip(&self, rows: &StripRows, inside: bool, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        let aliases = if inside { self.needless() } else { Aliases::new() };
         let mut nests = Vec::new();
-        for task in self.tasks() {
+        for task in self.tasks().iter().filter(|task| !aliases.contains_key(&task.out)) {
             let height = self.plan.buffer(task.out).dims[2];
             let made = rows.made(task.out, height).ok_or(LowerError::Plan("a strip that needs no rows"))?;
             if made.is_empty() {
                 continue;
             }
             let count = (made.end - made.start) as u64;
-            low.scope(Some(Scope::new(self.plan, task, &made, rows)?));
+            low.scope(Some(Scope::new(self.plan, task, &made, rows, &aliases)?));
             let kind = cut(&task.kind, made.start as usize, count);
             for step in tasks::nests(&kind, task.out, low)? {
                 nests.extend(step.into_iter().filter(|nest| !nest.is_empty()));
