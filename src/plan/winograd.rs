@@ -178,7 +178,8 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
     let even = |n: u64, most: u64| n.div_ceil(n.div_ceil(most.max(1)));
     let width = even(columns, most);
     let mut height = even(rows, most / width);
-    if !shared && width == columns {
+    // Smaller chunks fetch weights more often: from the second-level cache that costs little.
+    if !shared && width == columns && weight_bytes(layer, tile) <= l2 / 2 {
         height = halved(rows, height);
     }
     tiles.chunk = [u32::try_from(height).ok()?, u32::try_from(width).ok()?];
