@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::ir::Kernel;
+use super::ir::{Kernel, LANES};
 use super::step::{CallArg, KernelId};
-use crate::plan::strips::{Rows, StripRows};
-use crate::plan::{BufferId, Halo, Plan, Task, View, strips};
+use crate::plan::strips::{Along, Rows, StripRows};
+use crate::plan::{BufferId, Halo, LayoutKind, Plan, Task, View, strips};
 use crate::target::Target;
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
@@ -43,42 +43,45 @@ pub(crate) struct Scope(Vec<(BufferId, Part)>);
 /// Buffers that others stand for, for some rows: copies that need not be made.
 pub(crate) type Aliases = BTreeMap<BufferId, BufferId>;
 
-/// Some rows of a buffer, as its whole height.
+/// Some rows or planes of a buffer, as if it had no others.
 struct Part {
     /// The buffer that the rows lie in.
     of: BufferId,
-    /// The row that counts as the first.
+    along: Along,
+    /// The row or plane that counts as the first.
     first: i64,
-    rows: u64,
-    /// Rows of the halo above and below that are to be filled.
-    halo: [u32; 2],
-    /// The row that a strip's buffer begins with.
+    count: u64,
+    /// Rows of the halo above and below that are to be filled, where they are not all.
+    halo: Option<[u32; 2]>,
+    /// The row or plane that a strip's buffer begins with.
     kept: i64,
 }
 
 impl Scope {
-    /// For the rows `made` of a task's result, in a strip.
+    /// For the rows or planes `made` of a task's result, in a strip.
     pub(crate) fn new(
         plan: &Plan,
+        along: Along,
         task: &Task,
         made: &Rows,
         strip: &StripRows,
         aliases: &Aliases,
     ) -> Result<Scope, LowerError> {
         let stands = |id: BufferId| aliases.get(&id).copied().unwrap_or(id);
-        let rows = (made.end - made.start) as u64;
+        let count = (made.end - made.start) as u64;
         let height = plan.buffer(task.out).dims[2] as i64;
         let kept = |id: BufferId| strip.needed(id).map_or(0, |rows| rows.start);
         let needed = strip.needed(task.out).unwrap_or(made.clone());
-        let halo = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
-        let out = Part { of: task.out, first: made.start, rows, halo, kept: kept(task.out) };
+        let beyond = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
+        let halo = (along == Along::Rows).then_some(beyond);
+        let out = Part { of: task.out, along, first: made.start, count, halo, kept: kept(task.out) };
         let mut parts = vec![(task.out, out)];
-        let reads =
-            strips::reads(task, &plan.buffers).ok_or(LowerError::Plan("a strip of a task without rows"))?;
+        let reads = strips::reads(task, along, &plan.buffers)
+            .ok_or(LowerError::Plan("a strip of a task without rows"))?;
         for (id, step, ..) in reads {
             let of = stands(id);
-            let (first, rows) = (made.start * step, rows * step as u64);
-            let part = Part { of, first, rows, halo: [0; 2], kept: kept(of) };
+            let (first, count) = (made.start * step, count * step as u64);
+            let part = Part { of, along, first, count, halo: Some([0; 2]), kept: kept(of) };
             if !parts.iter().any(|(other, _)| *other == id) {
                 parts.push((id, part));
             }
@@ -122,8 +125,8 @@ impl<'a> Lowering<'a> {
     pub(crate) fn halo(&self, id: BufferId) -> Halo {
         let halo = self.plan.buffer(id).layout.halo;
         match self.part(id) {
-            Some(Part { halo: [top, bottom], .. }) => Halo { top: *top, bottom: *bottom, ..halo },
-            None => halo,
+            Some(Part { halo: Some([top, bottom]), .. }) => Halo { top: *top, bottom: *bottom, ..halo },
+            _ => halo,
         }
     }
 
@@ -133,9 +136,18 @@ impl<'a> Lowering<'a> {
         let buffer = self.plan.buffer(part.map_or(id, |part| part.of));
         let mut view = buffer.view();
         if let Some(part) = part {
-            let before = if buffer.rows.is_some() { part.kept } else { 0 };
-            view.origin += (part.first - before) * view.strides[2];
-            view.dims[2] = part.rows;
+            let before = if buffer.kept.is_some() { part.kept } else { 0 };
+            match part.along {
+                Along::Rows => {
+                    view.origin += (part.first - before) * view.strides[2];
+                    view.dims[2] = part.count;
+                }
+                Along::Planes => {
+                    let lanes = if view.kind == LayoutKind::Blocked { LANES as u64 } else { 1 };
+                    view.origin += (part.first - before) * view.strides[1];
+                    view.dims[1] = (part.count * lanes).min(view.dims[1] - part.first as u64 * lanes);
+                }
+            }
         }
         view
     }

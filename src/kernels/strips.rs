@@ -4,12 +4,13 @@
 //! picture's edges differ in nothing but addresses, which grow by the same distance from one to the next: they are
 //! one nest, made from two of them. Strips at the edges, where halos are filled and rows are fewer, are nests of their own.
 
+use super::ir::LANES;
 use super::lower::{Aliases, LowerError, Lowering, Scope};
 use super::step::{CallArg, Nest};
 use super::tasks;
-use crate::plan::strips::StripRows;
+use crate::plan::strips::{Along, StripRows};
 use crate::plan::task::Pool;
-use crate::plan::{BufferId, Plan, Strips, Task, TaskKind};
+use crate::plan::{BufferId, LayoutKind, Plan, Strips, Task, TaskKind};
 
 /// The nests of one step.
 pub(super) fn lower(strips: &Strips, plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
@@ -51,13 +52,19 @@ impl Job<'_> {
     /// Whether a strip has all its rows, and none beyond the picture.
     fn is_inside(&self, rows: &StripRows) -> bool {
         let within = self.tasks().iter().all(|task| {
-            let height = self.plan.buffer(task.out).dims[2];
-            rows.needed(task.out).is_none_or(|needed| needed.start >= 0 && needed.end <= height as i64)
+            let extent = self.strips.along.extent(self.plan.buffer(task.out));
+            rows.needed(task.out).is_none_or(|needed| needed.start >= 0 && needed.end <= extent as i64)
         });
+        // The last block may have fewer channels than lanes.
+        let out = self.plan.buffer(self.strips.out);
+        let partial = self.strips.along == Along::Planes
+            && out.view().last_lanes() < LANES
+            && out.layout.kind == LayoutKind::Blocked
+            && rows.needed(self.strips.out).is_some_and(|made| made.end as u64 == out.view().planes());
         let whole = rows
             .needed(self.strips.out)
-            .is_some_and(|made| (made.end - made.start) as u64 == self.strips.rows);
-        within && whole
+            .is_some_and(|made| (made.end - made.start) as u64 == self.strips.size);
+        within && whole && !partial
     }
 
     /// Copies that only add rows above and below: away from the edges the original has those rows.
@@ -70,7 +77,8 @@ impl Job<'_> {
             let halo = self.plan.buffer(id).layout.halo;
             (halo.left, halo.right)
         };
-        copies.filter(|&(out, _)| out != self.strips.out && sides(out) == (0, 0)).collect()
+        let rows = self.strips.along == Along::Rows;
+        copies.filter(|&(out, _)| rows && out != self.strips.out && sides(out) == (0, 0)).collect()
     }
 
     /// The nests of one strip, one after the other.
@@ -78,14 +86,14 @@ impl Job<'_> {
         let aliases = if inside { self.needless() } else { Aliases::new() };
         let mut nests = Vec::new();
         for task in self.tasks().iter().filter(|task| !aliases.contains_key(&task.out)) {
-            let height = self.plan.buffer(task.out).dims[2];
-            let made = rows.made(task.out, height).ok_or(LowerError::Plan("a strip that needs no rows"))?;
+            let extent = self.strips.along.extent(self.plan.buffer(task.out));
+            let made = rows.made(task.out, extent).ok_or(LowerError::Plan("a strip that needs no rows"))?;
             if made.is_empty() {
                 continue;
             }
             let count = (made.end - made.start) as u64;
-            low.scope(Some(Scope::new(self.plan, task, &made, rows, &aliases)?));
-            let kind = cut(&task.kind, made.start as usize, count);
+            low.scope(Some(Scope::new(self.plan, self.strips.along, task, &made, rows, &aliases)?));
+            let kind = cut(&task.kind, self.strips.along, made.start as usize, count);
             for step in tasks::nests(&kind, task.out, low)? {
                 nests.extend(step.into_iter().filter(|nest| !nest.is_empty()));
             }
@@ -94,16 +102,18 @@ impl Job<'_> {
     }
 }
 
-/// A task that makes only some rows: what it says about rows by number.
-fn cut(kind: &TaskKind, from: usize, count: u64) -> TaskKind {
+/// A task that makes only some rows or planes: what it says about them by number.
+fn cut(kind: &TaskKind, along: Along, from: usize, count: u64) -> TaskKind {
     let mut kind = kind.clone();
     match &mut kind {
         TaskKind::Copy(copy) => {
-            // The same rows of every plane: the third of four dims.
-            if let Some(rows) = copy.dims.get_mut(2) {
-                *rows = count;
+            // Its dims are lead, plane, row and column.
+            let dim = if along == Along::Rows { 2 } else { 1 };
+            if let Some(extent) = copy.dims.get_mut(dim) {
+                *extent = count;
             }
         }
+        _ if along == Along::Planes => {}
         TaskKind::Contract(task) => task.phase[0].count = count as u32,
         TaskKind::PlanarConv(task) => task.phase[0].count = count as u32,
         TaskKind::Pool(Pool { rows, .. }) if !rows.is_empty() => {

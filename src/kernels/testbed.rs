@@ -40,7 +40,7 @@ impl Bed {
     /// A buffer, all NaN.
     pub(super) fn buffer(&mut self, dims: [u64; 4], kind: LayoutKind, halo: Halo) -> BufferId {
         let base = Base::Output(self.buffers.len() as u32);
-        let buffer = Buffer { value: None, dims, layout: Layout { kind, halo }, base, offset: 0, rows: None };
+        let buffer = Buffer { value: None, dims, layout: Layout { kind, halo }, base, offset: 0, kept: None };
         self.words.push(vec![UNWRITTEN; buffer.bytes() as usize / 4]);
         self.buffers.push(buffer);
         BufferId(self.buffers.len() as u32 - 1)

@@ -99,8 +99,17 @@ pub struct Buffer {
     /// Byte offset of its first byte (of the halo, where there is one) in the base; a multiple of 64
     /// in the arena and in the packed weights.
     pub offset: u64,
-    /// How many rows are kept of a plane, where that is one strip's and the buffer lies in local memory.
-    pub rows: Option<u64>,
+    /// What is kept of it, where that is one strip's and the buffer lies in local memory.
+    pub kept: Option<Kept>,
+}
+
+/// The part of a value that exists at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// So many rows of each plane, those of its halo counted.
+    Rows(u64),
+    /// So many planes.
+    Planes(u64),
 }
 
 /// How elements are arranged.
@@ -208,7 +217,7 @@ impl View {
 }
 
 impl Buffer {
-    /// The byte strides and the origin. Those of a strip's buffer count from the first row that is kept.
+    /// The byte strides and the origin. Those of a strip's buffer count from the first row or plane that is kept.
     pub fn view(&self) -> View {
         let [_, _, h, w] = self.dims;
         let halo = &self.layout.halo;
@@ -217,9 +226,12 @@ impl Buffer {
             LayoutKind::Blocked => 4 * LANES as i64,
         };
         let row = column * (w + u64::from(halo.left) + u64::from(halo.right)) as i64;
-        let rows = self.rows.unwrap_or(h + u64::from(halo.top) + u64::from(halo.bottom));
+        let framed = h + u64::from(halo.top) + u64::from(halo.bottom);
+        let (rows, top) = match self.kept {
+            Some(Kept::Rows(rows)) => (rows, 0),
+            _ => (framed, i64::from(halo.top)),
+        };
         let plane = row * rows as i64;
-        let top = if self.rows.is_some() { 0 } else { i64::from(halo.top) };
         let mut view = View {
             base: self.base,
             origin: self.offset as i64 + top * row + i64::from(halo.left) * column,
@@ -227,11 +239,15 @@ impl Buffer {
             dims: self.dims,
             strides: [0, plane, row, column],
         };
-        view.strides[0] = plane * view.planes() as i64;
+        let planes = match self.kept {
+            Some(Kept::Planes(planes)) => planes,
+            _ => view.planes(),
+        };
+        view.strides[0] = plane * planes as i64;
         view
     }
 
-    /// Bytes that it takes, halo included; of a strip's buffer those of its rows.
+    /// Bytes that it takes, halo included; of a strip's buffer those that are kept.
     pub fn bytes(&self) -> u64 {
         self.dims[0] * self.view().strides[0] as u64
     }

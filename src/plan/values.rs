@@ -114,7 +114,7 @@ impl<'g> Values<'g> {
         dims: [u64; 4],
         layout: Layout,
     ) -> BufferId {
-        let buffer = Buffer { value, dims, layout, base, offset: 0, rows: None };
+        let buffer = Buffer { value, dims, layout, base, offset: 0, kept: None };
         self.storages.push(Storage { base, bytes: buffer.bytes(), lifetime: None });
         self.add(buffer, self.storages.len() - 1, 0)
     }
@@ -149,7 +149,7 @@ impl<'g> Values<'g> {
         let (storage, at) = self.places[of.0 as usize];
         let base = self.buffers[of.0 as usize].base;
         let layout = Layout { kind, halo: Halo::NONE };
-        self.add(Buffer { value, dims, layout, base, offset: 0, rows: None }, storage, at)
+        self.add(Buffer { value, dims, layout, base, offset: 0, kept: None }, storage, at)
     }
 
     /// The same memory from element `offset` (in bytes) on, as a value whose elements lie as far apart.
@@ -163,7 +163,7 @@ impl<'g> Values<'g> {
     ) -> BufferId {
         let (storage, at) = self.places[of.0 as usize];
         let Buffer { base, layout, .. } = self.buffers[of.0 as usize];
-        self.add(Buffer { value, dims, layout, base, offset: 0, rows: None }, storage, at + offset)
+        self.add(Buffer { value, dims, layout, base, offset: 0, kept: None }, storage, at + offset)
     }
 
     /// A buffer together with its halo, as a buffer without one.
@@ -171,7 +171,7 @@ impl<'g> Values<'g> {
         let (storage, at) = self.places[of.0 as usize];
         let Buffer { base, layout, .. } = self.buffers[of.0 as usize];
         let layout = Layout { kind: layout.kind, halo: Halo::NONE };
-        self.add(Buffer { value: Some(value), dims, layout, base, offset: 0, rows: None }, storage, at)
+        self.add(Buffer { value: Some(value), dims, layout, base, offset: 0, kept: None }, storage, at)
     }
 
     /// Constants in memory, as a dense buffer.
@@ -180,7 +180,7 @@ impl<'g> Values<'g> {
         let at = self.consts.len() as u64;
         self.consts.extend(data.iter().flat_map(|x| x.to_le_bytes()));
         self.storages.push(Storage { base: Base::Consts, bytes: 4 * data.len() as u64, lifetime: None });
-        let buffer = Buffer { value, dims, layout: Layout::DENSE, base: Base::Consts, offset: 0, rows: None };
+        let buffer = Buffer { value, dims, layout: Layout::DENSE, base: Base::Consts, offset: 0, kept: None };
         self.add(buffer, self.storages.len() - 1, at)
     }
 

@@ -134,6 +134,27 @@ fn image_pipelines_run_in_strips() {
     }
 }
 
+#[test]
+fn channels_that_do_not_mix_run_plane_by_plane() {
+    let chains: &[&[&str]] = &[
+        &["filter(gaussian(3), pad=same)"],
+        &["filter(gaussian(5), pad=same, border=wrap)", "relu", "maxpool(kernel=3, stride=1, pad=1)"],
+        &[
+            "d{n} = conv(kernel=3, pad=1, out=37, groups=37)",
+            "p{n} = prelu(per_channel=true)",
+            "avgpool(kernel=2, stride=2)",
+        ],
+    ];
+    for layers in chains {
+        let graph = graph_of(layers, [37, 40, 24]).expect("the layers fit");
+        let target = Target { l2_bytes: 64 << 10, ..Target::host() };
+        let plan = pipeline::plan(&graph, &PlanOptions::strict(target)).expect("there is a plan");
+        let planes = |s: &convc::plan::Strips| s.along == convc::plan::strips::Along::Planes;
+        assert!(plan.strips.iter().any(planes), "{layers:?}\n{}", convc::plan::print(&plan));
+        check(layers, [37, 40, 24]);
+    }
+}
+
 const LAYERS: [&str; 14] = [
     "c{n} = conv(kernel=3, pad=1, out=2)",
     "c{n} = conv(kernel=(5, 1), pad=same, out=1, border=reflect)",
@@ -157,7 +178,7 @@ proptest! {
     #[test]
     fn strips_change_no_bit(
         picks in prop::collection::vec(0..LAYERS.len(), 2..7),
-        channels in 1usize..12,
+        channels in prop_oneof![1usize..12, 16usize..40],
         height in 33usize..140,
         width in 3usize..30,
     ) {

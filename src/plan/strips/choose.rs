@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::rows::reads;
-use super::{StripRows, Strips};
+use super::{Along, StripRows, Strips};
 use crate::kernels::ir::VECTOR_BYTES;
 use crate::kernels::step::Base;
 use crate::plan::values::{RUN, Storage, Values};
-use crate::plan::{Buffer, BufferId, Task, TaskKind};
+use crate::plan::{Buffer, BufferId, Kept, Task, TaskKind};
 use crate::target::Target;
 
 /// Tasks of a group at most, fills of halos counted.
@@ -26,14 +26,16 @@ const LAST_LEVEL: u64 = 8;
 const RATE: f64 = 1.6;
 /// Cycles that a strip costs by itself: calls with short rows, and edges.
 const PER_STRIP: f64 = 500.0;
+/// As [`PER_STRIP`], of a plane: no row is short.
+const PER_PLANE: f64 = 200.0;
 /// What has to be saved, as a part of what the tasks take.
 const WORTH: f64 = 0.05;
 
 /// A group that could be fused.
 struct Candidate {
     strips: Strips,
-    /// Buffers that become local, and the rows of each that are kept.
-    inner: Vec<(BufferId, u64)>,
+    /// Buffers that become local, and what of each is kept.
+    inner: Vec<(BufferId, Kept)>,
     /// Cycles saved.
     gain: f64,
 }
@@ -46,10 +48,10 @@ pub(in crate::plan) fn fuse(values: &mut Values<'_>, target: &Target) -> (Vec<St
     let mut all = Vec::new();
     for candidate in chosen {
         let mut at = 0;
-        for (id, rows) in candidate.inner {
+        for (id, kept) in candidate.inner {
             let buffer = &mut values.buffers[id.0 as usize];
             buffer.base = Base::Local;
-            buffer.rows = Some(rows);
+            buffer.kept = Some(kept);
             buffer.offset = at;
             at += buffer.bytes().next_multiple_of(64);
             let storage = &mut values.storages[values.places[id.0 as usize].0];
@@ -87,14 +89,16 @@ fn best(values: &Values<'_>, target: &Target) -> Vec<Candidate> {
     let mut saved: Vec<(f64, Option<Candidate>)> = vec![(0.0, None)];
     for end in 1..=tasks.len() {
         let mut best = (saved[end - 1].0, None);
-        for start in (end.saturating_sub(LONGEST)..end.saturating_sub(1)).rev() {
-            if reads(&tasks[start], &values.buffers).is_none() {
-                break;
-            }
-            let Some(candidate) = candidate(values, &uses, start..end, target) else { continue };
-            let sum = saved[start].0 + candidate.gain;
-            if sum > best.0 {
-                best = (sum, Some(candidate));
+        for along in [Along::Rows, Along::Planes] {
+            for start in (end.saturating_sub(LONGEST)..end.saturating_sub(1)).rev() {
+                if reads(&tasks[start], along, &values.buffers).is_none() {
+                    break;
+                }
+                let Some(candidate) = candidate(values, &uses, start..end, along, target) else { continue };
+                let sum = saved[start].0 + candidate.gain;
+                if sum > best.0 {
+                    best = (sum, Some(candidate));
+                }
             }
         }
         saved.push(best);
@@ -115,14 +119,20 @@ fn best(values: &Values<'_>, target: &Target) -> Vec<Candidate> {
 }
 
 /// Tasks as a group, where they can be one and it pays.
-fn candidate(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, target: &Target) -> Option<Candidate> {
+fn candidate(
+    values: &Values<'_>,
+    uses: &Uses,
+    tasks: Range<usize>,
+    along: Along,
+    target: &Target,
+) -> Option<Candidate> {
     let group = &values.run[tasks.clone()];
     let last = group.last()?;
     let out = values.buffers.get(last.out.0 as usize)?;
-    if matches!(last.kind, TaskKind::FillHalo(_)) || out.dims[2] < 2 * FEWEST {
+    if matches!(last.kind, TaskKind::FillHalo(_)) || along.extent(out) < 2 * FEWEST {
         return None;
     }
-    let inner = inner(values, uses, tasks.clone(), last.out)?;
+    let inner = inner(values, uses, tasks.clone(), along, last.out)?;
     let l2 = u64::from(target.l2_bytes);
     // Where everything that is handed on fits the cache anyway, nothing is gained.
     let largest = inner.iter().map(|id| values.buffers[id.0 as usize].bytes()).max()?;
@@ -132,19 +142,29 @@ fn candidate(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, target: &Tar
     let bytes = |id: &BufferId| values.buffers[id.0 as usize].bytes();
     let traffic: f64 = inner.iter().map(|id| passing(bytes(id), l2)).sum();
     let whole: f64 = group.iter().map(|task| cycles(task, &values.buffers)).sum();
-    for rows in HEIGHTS {
-        let count = out.dims[2].div_ceil(rows);
+    let (sizes, per_strip, words): (&[u64], f64, &str) = match along {
+        Along::Rows => (&HEIGHTS, PER_STRIP, "rows"),
+        Along::Planes => (&[1], PER_PLANE, "plane"),
+    };
+    for &size in sizes {
+        let count = along.extent(out).div_ceil(size);
         if count < FEWEST {
             continue;
         }
-        let strips = Strips { tasks: tasks.clone(), out: last.out, rows, count, reason: String::new() };
+        let strips =
+            Strips { tasks: tasks.clone(), out: last.out, along, size, count, reason: String::new() };
         let middle = StripRows::of(&strips, count / 2, &values.run, &values.buffers)?;
-        let kept: Vec<(BufferId, u64)> = inner
+        let kept: Vec<(BufferId, Kept)> = inner
             .iter()
-            .map(|&id| middle.needed(id).map(|rows| (id, (rows.end - rows.start) as u64)))
+            .map(|&id| {
+                let count = middle.needed(id).map(|rows| (rows.end - rows.start) as u64)?;
+                Some((id, if along == Along::Rows { Kept::Rows(count) } else { Kept::Planes(count) }))
+            })
             .collect::<Option<_>>()?;
-        let local: u64 =
-            kept.iter().map(|&(id, rows)| rows * row_bytes(&values.buffers[id.0 as usize])).sum();
+        let local: u64 = kept
+            .iter()
+            .map(|&(id, kept)| Buffer { kept: Some(kept), ..values.buffers[id.0 as usize].clone() }.bytes())
+            .sum();
         if local > l2 / 2 {
             continue;
         }
@@ -152,18 +172,18 @@ fn candidate(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, target: &Tar
         let again: f64 = group
             .iter()
             .map(|task| {
-                let height = values.buffers[task.out.0 as usize].dims[2] as f64;
+                let height = along.extent(&values.buffers[task.out.0 as usize]) as f64;
                 let made = middle.needed(task.out).map_or(0, |rows| rows.end - rows.start) as f64;
                 let times = (made * count as f64 / height).max(1.0);
                 cycles(task, &values.buffers) * (times - 1.0)
             })
             .sum();
-        let gain = traffic - again - PER_STRIP * count as f64;
+        let gain = traffic - again - per_strip * count as f64;
         if gain < WORTH * (whole + traffic) {
             return None;
         }
         let reason = format!(
-            "strips of {rows} rows stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
+            "strips of {size} {words} stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
             local.div_ceil(1024),
             inner.iter().map(bytes).sum::<u64>() as f64 * 2e-6,
             100.0 * again / whole.max(1.0)
@@ -175,10 +195,16 @@ fn candidate(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, target: &Tar
 
 /// The buffers that a group hands on, each made by one task and read in the group alone; none where it is
 /// no group.
-fn inner(values: &Values<'_>, uses: &Uses, tasks: Range<usize>, out: BufferId) -> Option<Vec<BufferId>> {
+fn inner(
+    values: &Values<'_>,
+    uses: &Uses,
+    tasks: Range<usize>,
+    along: Along,
+    out: BufferId,
+) -> Option<Vec<BufferId>> {
     let mut inner: Vec<BufferId> = Vec::new();
     for task in &values.run[tasks.clone()] {
-        reads(task, &values.buffers)?;
+        reads(task, along, &values.buffers)?;
         if matches!(task.kind, TaskKind::FillHalo(_)) {
             // The halo of what the group has just made.
             inner.contains(&task.out).then_some(())?;
@@ -229,11 +255,6 @@ impl Uses {
 fn passing(bytes: u64, l2: u64) -> f64 {
     let rate = if bytes > LAST_LEVEL * l2 { MEMORY_RATE } else { FAR_RATE };
     if bytes <= l2 / 4 { 0.0 } else { 2.0 * bytes as f64 / rate }
-}
-
-fn row_bytes(buffer: &Buffer) -> u64 {
-    let view = buffer.view();
-    view.planes() * view.dims[0] * view.strides[2] as u64
 }
 
 /// About how long a task takes while its data is in a cache.

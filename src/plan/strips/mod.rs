@@ -1,6 +1,6 @@
 //! Depth-first fusion: tasks that run strip by strip, so that what they hand on stays in a cache.
 //!
-//! A group of consecutive run tasks makes one value. Its rows are cut into strips; for each strip all
+//! A group of consecutive run tasks makes one value. Its rows (or, where channels do not mix, its planes) are cut into strips; for each strip all
 //! tasks run on the rows that the strip needs, found backwards through strides and taps. Values inside of the
 //! group exist for one strip at a time, in the memory of the thread that runs it; rows that two strips need
 //! are computed twice. Kernels work on rows, so a strip needs no other kernel than the whole picture does, and every
@@ -15,7 +15,26 @@ pub use rows::{Rows, StripRows};
 
 use std::ops::Range;
 
-use super::BufferId;
+use super::{Buffer, BufferId};
+
+/// How values are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Into rows of all planes.
+    Rows,
+    /// Into whole planes (channels, or blocks of them), where no task of the group mixes channels.
+    Planes,
+}
+
+impl Along {
+    /// How many there are of a buffer.
+    pub fn extent(self, buffer: &Buffer) -> u64 {
+        match self {
+            Along::Rows => buffer.dims[2],
+            Along::Planes => buffer.view().planes(),
+        }
+    }
+}
 
 /// Tasks that run strip by strip.
 ///
@@ -27,8 +46,10 @@ pub struct Strips {
     pub tasks: Range<usize>,
     /// The buffer that the last task makes.
     pub out: BufferId,
-    /// Rows of it in a strip; the last strip may have fewer.
-    pub rows: u64,
+    /// What a strip is a part of.
+    pub along: Along,
+    /// Rows or planes of it in a strip; the last strip may have fewer.
+    pub size: u64,
     /// How many strips there are.
     pub count: u64,
     /// Why it pays, for people.

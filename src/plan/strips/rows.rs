@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Strips;
+use super::{Along, Strips};
 use crate::plan::task::{Epilogue, Operand, Pointwise, StridedCopy};
 use crate::plan::{Buffer, BufferId, Task, TaskKind};
 
-/// Rows of a value: from `start` to before `end`, which may lie outside of the picture where a halo is read.
+/// Rows (or planes) of a value: from `start` to before `end`, which may lie outside of the picture where a halo is read.
 pub type Rows = Range<i64>;
 
-/// The rows that a strip needs of each buffer that its group writes.
+/// The rows (or planes) that a strip needs of each buffer that its group writes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StripRows(BTreeMap<BufferId, Rows>);
 
@@ -21,14 +21,14 @@ pub(crate) type Reads = Vec<(BufferId, i64, i64, i64)>;
 impl StripRows {
     /// For strip `number` of a group; none where a task cannot run on some rows only.
     pub fn of(strips: &Strips, number: u64, tasks: &[Task], buffers: &[Buffer]) -> Option<StripRows> {
-        let height = buffers.get(strips.out.0 as usize)?.dims[2];
-        let from = number * strips.rows;
+        let extent = strips.along.extent(buffers.get(strips.out.0 as usize)?);
+        let from = number * strips.size;
         let mut rows = StripRows::default();
-        rows.0.insert(strips.out, from as i64..height.min(from + strips.rows) as i64);
+        rows.0.insert(strips.out, from as i64..extent.min(from + strips.size) as i64);
         for task in tasks.get(strips.tasks.clone())?.iter().rev() {
-            let dims = buffers.get(task.out.0 as usize)?.dims;
-            let reads = reads(task, buffers)?;
-            let made = rows.made(task.out, dims[2])?;
+            let extent = strips.along.extent(buffers.get(task.out.0 as usize)?);
+            let reads = reads(task, strips.along, buffers)?;
+            let made = rows.made(task.out, extent)?;
             for (id, step, first, last) in reads {
                 if made.is_empty() {
                     continue;
@@ -46,10 +46,10 @@ impl StripRows {
         self.0.get(&id).cloned()
     }
 
-    /// The rows that are needed of a buffer of some height and lie in the picture.
-    pub fn made(&self, id: BufferId, height: u64) -> Option<Rows> {
+    /// The rows that are needed of a buffer with so many and lie in the picture.
+    pub fn made(&self, id: BufferId, extent: u64) -> Option<Rows> {
         let Range { start, end } = self.needed(id)?;
-        Some(start.clamp(0, height as i64)..end.clamp(0, height as i64))
+        Some(start.clamp(0, extent as i64)..end.clamp(0, extent as i64))
     }
 }
 
@@ -64,8 +64,36 @@ fn keeps_rows(copy: &StridedCopy, out: BufferId, buffers: &[Buffer]) -> bool {
         && copy.out_strides == to.strides
 }
 
-/// What a task reads by rows; none where it cannot run on some rows only.
-pub(crate) fn reads(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
+/// What a task reads of the same rows or planes; none where it cannot run on some of them only.
+pub(crate) fn reads(task: &Task, along: Along, buffers: &[Buffer]) -> Option<Reads> {
+    match along {
+        Along::Rows => reads_rows(task, buffers),
+        Along::Planes => reads_planes(task, buffers),
+    }
+}
+
+/// Tasks that make a plane of the same plane of their arguments; those of one channel are the same for all.
+fn reads_planes(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
+    let out = buffers.get(task.out.0 as usize)?;
+    match &task.kind {
+        TaskKind::Depthwise(_) | TaskKind::Pool(_) | TaskKind::Pointwise(_) | TaskKind::FillHalo(_) => {}
+        TaskKind::Copy(copy) if keeps_rows(copy, task.out, buffers) => {}
+        _ => return None,
+    }
+    let mut reads = Reads::new();
+    for id in task.kind.reads() {
+        let buffer = buffers.get(id.0 as usize)?;
+        if buffer.dims[1] == out.dims[1] {
+            (buffer.layout.kind == out.layout.kind).then_some(())?;
+            reads.push((id, 1, 0, 0));
+        } else if buffer.dims[1] != 1 {
+            return None;
+        }
+    }
+    Some(reads)
+}
+
+fn reads_rows(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
     let height = buffers.get(task.out.0 as usize)?.dims[2];
     // Operands of one row are the same for all rows.
     let same = |id: BufferId| -> Option<Reads> {
