@@ -9,7 +9,7 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::buffer::{AlignedBytes, AllocError};
+use super::buffer::{AlignedBytes, AllocError, Placement};
 use super::executor::Executor;
 use super::map::{CodeMap, Entry};
 use super::steps::LoadedStep;
@@ -44,14 +44,19 @@ unsafe impl Send for Workspace {}
 unsafe impl Sync for Workspace {}
 
 impl Workspace {
-    /// For `parts` parts of steps with at most `args` arguments.
-    pub(super) fn new(parts: usize, sizes: &BufferSizes, args: usize) -> Result<Workspace, AllocError> {
+    /// For `parts` parts of steps with at most `args` arguments, the local memory of each at the placement.
+    pub(super) fn new(
+        parts: usize,
+        sizes: &BufferSizes,
+        args: usize,
+        placement: Placement,
+    ) -> Result<Workspace, AllocError> {
         let bytes = |count: usize, each: usize| AllocError { bytes: count as u64 * each as u64 };
         let mut all = Vec::new();
         all.try_reserve_exact(parts).map_err(|_| bytes(parts, size_of::<Desk>()))?;
         for _ in 0..parts {
-            let mut part =
-                Part { bases: Vec::new(), args: Vec::new(), local: AlignedBytes::zeroed(sizes.local)? };
+            let local = AlignedBytes::zeroed(sizes.local, placement)?;
+            let mut part = Part { bases: Vec::new(), args: Vec::new(), local };
             part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
             part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
             part.args.resize(args, 0);

@@ -16,7 +16,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use buffer::AllocError;
+pub use buffer::{AllocError, Fenced, Placement};
 pub use executor::{Executor, Sequential};
 pub use pool::Pool;
 pub use program::{Loaded, Packed, Scratch};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::buffer::{AlignedBytes, AllocError};
+use super::buffer::{AlignedBytes, AllocError, Placement};
 use super::call::{Buffers, PackedBytes, Sample, Workspace, execute};
 use super::executor::{Executor, Sequential};
 use super::map::CodeMap;
@@ -22,6 +22,7 @@ pub struct Loaded {
     run: Vec<LoadedStep>,
     consts: AlignedBytes,
     sizes: BufferSizes,
+    placement: Placement,
 }
 
 /// Weights as a program wants them.
@@ -40,6 +41,16 @@ impl Loaded {
     ///
     /// Where this machine lacks instructions, executable memory or memory.
     pub fn load(code: &Code) -> Result<Loaded, LoadError> {
+        Loaded::load_placed(code, Placement::Plain)
+    }
+
+    /// As [`Self::load`]. All buffers that its code works on and that are not the caller's, also those that are made
+    /// later, are at the placement: constants, packed weights, scratch memory and what each part has for itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_placed(code: &Code, placement: Placement) -> Result<Loaded, LoadError> {
         let supported = Supported::check(code.target.isa).ok_or(LoadError::Unsupported(code.target.isa))?;
         let map = CodeMap::new(code, supported)?;
         let steps = |steps: &[Step], costs: &[Vec<u64>]| {
@@ -51,8 +62,8 @@ impl Loaded {
         };
         let prepare = steps(&code.prepare, &code.prepare_costs)?;
         let run = steps(&code.run, &code.run_costs)?;
-        let consts = AlignedBytes::copy_of(&code.consts)?;
-        Ok(Loaded { map, prepare, run, consts, sizes: code.sizes.clone() })
+        let consts = AlignedBytes::copy_of(&code.consts, placement)?;
+        Ok(Loaded { map, prepare, run, consts, sizes: code.sizes.clone(), placement })
     }
 
     /// The bytes of every buffer.
@@ -86,7 +97,7 @@ impl Loaded {
         executor: &dyn Executor,
         params: &[P],
     ) -> Result<Packed, RunError> {
-        let mut packed = Packed(AlignedBytes::zeroed(self.sizes.packed)?);
+        let mut packed = Packed(AlignedBytes::zeroed(self.sizes.packed, self.placement)?);
         self.fill(executor, params, &mut packed)?;
         Ok(packed)
     }
@@ -107,7 +118,7 @@ impl Loaded {
         packed: &mut Packed,
     ) -> Result<(), RunError> {
         let parts = executor.threads().clamp(1, MOST_PARTS);
-        let mut workspace = Workspace::new(parts, &self.sizes, most_args(&self.prepare))?;
+        let mut workspace = Workspace::new(parts, &self.sizes, most_args(&self.prepare), self.placement)?;
         let buffers =
             Buffers { consts: &self.consts, packed: PackedBytes::Fill(&mut packed.0), params, sample: None };
         execute(&self.map, &self.prepare, &self.sizes, buffers, &mut workspace, executor, |_| ())
@@ -119,9 +130,10 @@ impl Loaded {
     ///
     /// Where memory is refused.
     pub fn scratch(&self, threads: usize) -> Result<Scratch, AllocError> {
+        let (parts, args) = (threads.clamp(1, MOST_PARTS), most_args(&self.run));
         Ok(Scratch {
-            arena: AlignedBytes::zeroed(self.sizes.arena)?,
-            workspace: Workspace::new(threads.clamp(1, MOST_PARTS), &self.sizes, most_args(&self.run))?,
+            arena: AlignedBytes::zeroed(self.sizes.arena, self.placement)?,
+            workspace: Workspace::new(parts, &self.sizes, args, self.placement)?,
         })
     }
 

@@ -3,14 +3,13 @@
 use proptest::prelude::*;
 
 use super::super::executor::Executor;
-use super::fenced::Fence;
 use super::{assert_agree, executed, interpreted, ways};
 use crate::code::assemble;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, LANES, Offset, Operand, Spills, VecBinary};
 use crate::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step, TableArg};
 use crate::kernels::testing::bits;
-use crate::runtime::{Loaded, Pool, Sequential};
+use crate::runtime::{Placement, Pool, Sequential};
 
 /// Words of every buffer.
 const WORDS: usize = 2048;
@@ -168,7 +167,7 @@ fn program(prepare: &[Choice], run: &[Vec<Choice>]) -> Lowered {
 }
 
 /// Splits every step, and runs its parts in order.
-struct InOrder(usize);
+pub(super) struct InOrder(pub(super) usize);
 
 impl Executor for InOrder {
     fn threads(&self) -> usize {
@@ -201,11 +200,11 @@ proptest! {
         let lowered = program(&prepare, &run);
         let (params, inputs) = (buffers(seed), buffers(seed + 2));
         for (target, backend) in ways() {
-            let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
+            let code = assemble(&lowered, &target, backend).unwrap();
             let expected = interpreted(&lowered, target, &params, &inputs);
-            let whole = executed(&loaded, &Sequential, &lowered, &params, &inputs, Fence::Before);
+            let whole = executed(&code, &Sequential, &lowered, &params, &inputs, Placement::Before);
             assert_agree(&expected, &whole, &[true, true], "whole");
-            let split = executed(&loaded, &InOrder(threads), &lowered, &params, &inputs, Fence::After);
+            let split = executed(&code, &InOrder(threads), &lowered, &params, &inputs, Placement::After);
             assert_agree(&expected, &split, &[true, true], "in parts");
         }
     }
@@ -253,14 +252,16 @@ fn threads_share_the_units_of_a_step() {
     });
     let (params, inputs) = (buffers(1), buffers(3));
     for (target, backend) in ways() {
-        let loaded = Loaded::load(&assemble(&lowered, &target, backend).unwrap()).unwrap();
+        let code = assemble(&lowered, &target, backend).unwrap();
         let expected = interpreted(&lowered, target, &params, &inputs);
         for threads in [1, 2, 3, 7] {
             let executors: [&dyn Executor; 3] =
                 [&Pool::new(threads).with_grain(1), &InOrder(threads), &Careless(threads)];
             for executor in executors {
-                let got = executed(&loaded, executor, &lowered, &params, &inputs, Fence::After);
-                assert_agree(&expected, &got, &[true, true], "on threads");
+                for placement in [Placement::Before, Placement::After] {
+                    let got = executed(&code, executor, &lowered, &params, &inputs, placement);
+                    assert_agree(&expected, &got, &[true, true], "on threads");
+                }
             }
         }
     }

@@ -1,15 +1,13 @@
 //! Machine code against the interpreter, bit for bit.
 
 mod drivers;
-mod fenced;
+mod fences;
 mod instructions;
 mod memory;
 mod pool;
 
-use fenced::{Fence, Fenced};
-
-use super::{Executor, Loaded, Sequential};
-use crate::code::{Backend, assemble};
+use super::{Executor, Fenced, Loaded, Placement, Sequential};
+use crate::code::{Backend, Code, assemble};
 use crate::kernels::interpret::{self, FmaRounding, Memory};
 use crate::kernels::step::{Base, Lowered};
 use crate::target::{Supported, Target};
@@ -51,17 +49,19 @@ fn interpreted(lowered: &Lowered, target: Target, params: &[Vec<u32>], inputs: &
         .collect()
 }
 
-/// Runs a program as machine code. Tensors are beside pages that cannot be accessed, so most are aligned to 4 bytes
-/// only.
+/// Runs a program as machine code. All buffers are beside a fence, so those with it after them are mostly aligned to 4
+/// bytes only.
 fn executed(
-    loaded: &Loaded,
+    code: &Code,
     executor: &dyn Executor,
     lowered: &Lowered,
     params: &[Vec<u32>],
     inputs: &[Vec<u32>],
-    fence: Fence,
+    placement: Placement,
 ) -> Outputs {
-    let fenced = |lists: &[Vec<u32>]| lists.iter().map(|words| Fenced::new(words, fence)).collect::<Vec<_>>();
+    let loaded = Loaded::load_placed(code, placement).unwrap();
+    let place = |words: &Vec<u32>| Fenced::new(&floats(words), placement).unwrap();
+    let fenced = |lists: &[Vec<u32>]| lists.iter().map(place).collect::<Vec<_>>();
     let (params, inputs) = (fenced(params), fenced(inputs));
     let params: Vec<&[f32]> = params.iter().map(Fenced::values).collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(Fenced::values).collect();
@@ -99,10 +99,9 @@ fn check(lowered: &Lowered, params: &[Vec<u32>], inputs: &[Vec<u32>], exact: &[b
             continue;
         }
         let code = code.unwrap();
-        let loaded = Loaded::load(&code).unwrap();
         let expected = interpreted(lowered, target, params, inputs);
-        for fence in [Fence::Before, Fence::After] {
-            let got = executed(&loaded, &Sequential, lowered, params, inputs, fence);
+        for placement in [Placement::Before, Placement::After] {
+            let got = executed(&code, &Sequential, lowered, params, inputs, placement);
             assert_agree(&expected, &got, exact, &format!("{backend:?} for {target}"));
         }
     }
