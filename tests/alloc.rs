@@ -1,24 +1,34 @@
 //! What programs do to memory: runs allocate nothing, dropped programs leave nothing.
 //!
-//! A binary of its own, for it counts the allocations of the whole process.
+//! A binary of its own, for it has an allocator of its own. That counts what the threads of a run allocate and nothing
+//! else: the harness starts and ends the threads of other tests meanwhile.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use convc::code::{Backend, Target, assemble};
 use convc::kernels::ir::{Arg, Inst, Kernel, Operand, Ptr, Spills, Stmt, VecBinary, Vreg};
 use convc::kernels::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
-use convc::runtime::{Loaded, Place, Pool, RunError};
+use convc::runtime::{Executor, Loaded, Place, Pool, RunError};
 
 struct Counting;
 
+/// By threads that are watched.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+}
 
 // SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        if WATCHED.get() {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
         // SAFETY: as the caller's.
         unsafe { System.alloc(layout) }
     }
@@ -31,6 +41,28 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Counts what `run` allocates, on the calling thread and on those of a pool.
+fn allocations(pool: &Pool, run: impl FnOnce()) -> u64 {
+    let threads = pool.threads();
+    let on_each = |task: &(dyn Fn() + Sync)| {
+        // Each thread has one part, for all must be there at the same time for this to end.
+        let all = Barrier::new(threads);
+        pool.run(threads, &|_| {
+            all.wait();
+            task();
+        });
+    };
+    on_each(&|| WATCHED.set(true));
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    on_each(&|| drop(black_box(Box::new(0))));
+    let seen = ALLOCATIONS.load(Ordering::Relaxed);
+    assert_eq!(seen - before, threads as u64, "one for each of {threads} threads");
+    run();
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    on_each(&|| WATCHED.set(false));
+    after - seen
+}
 
 /// The tests of this file run one after the other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -94,13 +126,14 @@ fn runs_allocate_nothing() {
     let (param, input, mut output) = ([0.5; 1024], [2.0; 1024], [0.0; 1024]);
     let packed = loaded.prepare(&[&param]).expect("prepares");
     let mut scratch = loaded.scratch(1).expect("memory");
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    for _ in 0..100 {
-        loaded.run(&packed, &[&param], &mut scratch, &[&input], &mut [&mut output]).expect("runs");
-    }
-    let wrong = loaded.run(&packed, &[&param], &mut scratch, &[&input[1..]], &mut [&mut output]);
-    let after = ALLOCATIONS.load(Ordering::Relaxed);
-    assert_eq!(after - before, 0, "allocations in 101 runs");
+    let mut wrong = Ok(());
+    let allocations = allocations(&Pool::new(1), || {
+        for _ in 0..100 {
+            loaded.run(&packed, &[&param], &mut scratch, &[&input], &mut [&mut output]).expect("runs");
+        }
+        wrong = loaded.run(&packed, &[&param], &mut scratch, &[&input[1..]], &mut [&mut output]);
+    });
+    assert_eq!(allocations, 0, "in 101 runs");
     assert_eq!(output, [3.0; 1024]);
     assert_eq!(wrong, Err(RunError::Length { place: Place::Input, index: 0, bytes: 4092, expected: 4096 }));
 }
@@ -152,19 +185,19 @@ fn running_a_model_into_given_memory_allocates_nothing() {
     let digits = convc::TensorView::new(&[3, 1, 28, 28], &digits).expect("the lengths agree");
     for threads in [1, 2, 5] {
         let pool = std::sync::Arc::new(Pool::new(threads).with_grain(1));
-        let program = model.compile(&convc::Options::default().pool(pool)).expect("it compiles");
+        let program = model.compile(&convc::Options::default().pool(pool.clone())).expect("it compiles");
         let mut scratch = program.scratch().expect("there is memory");
         let mut classes = vec![0.0; 3 * 10];
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        for run in 0..10 {
-            program.run_into(&mut scratch, &[digits], &mut [&mut classes]).expect("it runs");
-            if run % 4 == 0 {
-                // The threads fall asleep.
-                std::thread::sleep(std::time::Duration::from_millis(1));
+        let allocations = allocations(&pool, || {
+            for run in 0..10 {
+                program.run_into(&mut scratch, &[digits], &mut [&mut classes]).expect("it runs");
+                if run % 4 == 0 {
+                    // The threads fall asleep.
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
             }
-        }
-        let after = ALLOCATIONS.load(Ordering::Relaxed);
-        assert_eq!(after - before, 0, "allocations in 10 runs on {threads} threads");
+        });
+        assert_eq!(allocations, 0, "in 10 runs on {threads} threads");
         assert!((classes.iter().sum::<f32>() - 3.0).abs() < 1e-5, "three softmaxes");
     }
 }

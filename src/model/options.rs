@@ -8,7 +8,7 @@ use super::Model;
 use crate::code::Backend;
 use crate::graph::check::CheckOptions;
 use crate::plan::PlanOptions;
-use crate::runtime::{Executor, Pool};
+use crate::runtime::{Executor, Placement, Pool};
 use crate::target::{Isa, Math, Target, X64Level};
 
 /// Options of [`Model::compile`], set by chained calls.
@@ -28,6 +28,7 @@ pub struct Options {
     pub(super) memory: Option<u64>,
     pub(super) threads: Option<usize>,
     pub(super) pool: Option<Arc<Pool>>,
+    pub(super) placement: Placement,
 }
 
 impl Options {
@@ -113,6 +114,13 @@ impl Options {
     /// Threads that several programs share, instead of a pool of the program's own.
     pub fn pool(mut self, pool: Arc<Pool>) -> Self {
         self.pool = Some(pool);
+        self
+    }
+
+    /// Where the program's buffers lie, its weights included: for tests, which put them beside pages that cannot be
+    /// accessed. Memory limits do not count these. Default: [`Placement::Plain`].
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
         self
     }
 

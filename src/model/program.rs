@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::weights::{beneath, weights};
+use super::weights::{Placed, beneath, placed, weights};
 use super::{Error, Memory, Model, Options};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Value};
@@ -80,6 +80,8 @@ pub struct Program {
     stats: Stats,
     loaded: Loaded,
     params: Arc<Params>,
+    /// The parameters as the code reads them.
+    placed: Arc<[Placed]>,
     packed: Packed,
     /// None where no step is worth splitting.
     pool: Option<Arc<Pool>>,
@@ -126,7 +128,8 @@ impl Program {
         warnings.extend(weights.warnings);
         let (params, seeded) = (weights.params, weights.seeded);
         let pool = pool(&loaded, options);
-        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), params.tensors()))?;
+        let placed = placed(&params, options.placement)?;
+        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), &placed))?;
         let labels = labels(model, options, &graph)?;
         Ok(Program {
             inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
@@ -138,6 +141,7 @@ impl Program {
             stats,
             loaded,
             params: Arc::new(params),
+            placed,
             packed,
             pool,
         })
@@ -148,8 +152,7 @@ impl Program {
         let mut stats = Stats::default();
         let loaded = machine_code(&graph, options, &mut stats)?;
         let pool = self.pool.clone().or_else(|| pool(&loaded, options));
-        let tensors = self.params.tensors();
-        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), tensors))?;
+        let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), &self.placed))?;
         Ok(Program {
             inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
             outputs: ports(&graph, graph.outputs.iter().map(|o| (&o.name, o.value))),
@@ -160,6 +163,7 @@ impl Program {
             stats,
             loaded,
             params: Arc::clone(&self.params),
+            placed: Arc::clone(&self.placed),
             packed,
             pool,
         })
@@ -301,9 +305,8 @@ impl Program {
         inputs: &[TensorView<'_>],
         outputs: &mut [&mut [f32]],
     ) -> Result<(), Error> {
-        let params = self.params.tensors();
         self.each_sample(inputs, outputs, |x, y| {
-            self.loaded.run_on(executor, &self.packed, params, &mut scratch.0, x, y)
+            self.loaded.run_on(executor, &self.packed, &self.placed, &mut scratch.0, x, y)
         })
     }
 
@@ -319,9 +322,8 @@ impl Program {
         outputs: &mut [&mut [f32]],
         times: &mut [Duration],
     ) -> Result<(), Error> {
-        let params = self.params.tensors();
         self.each_sample(inputs, outputs, |x, y| {
-            self.loaded.run_timed(self.executor(), &self.packed, params, &mut scratch.0, x, y, times)
+            self.loaded.run_timed(self.executor(), &self.packed, &self.placed, &mut scratch.0, x, y, times)
         })
     }
 
@@ -440,7 +442,7 @@ fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<L
     drop(plan);
     check_memory(graph, &lowered, options)?;
     let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, backend))?;
-    let loaded = timed(&mut stats.load, || Loaded::load(&code))?;
+    let loaded = timed(&mut stats.load, || Loaded::load_placed(&code, options.placement))?;
     stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
     stats.kernels = lowered.kernels.len();
     stats.steps = lowered.run.len();

@@ -1,11 +1,15 @@
 //! Where a model's weights come from.
 
+use std::sync::Arc;
+
 use super::{Error, Model, Options, Report};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::{FileRef, Graph};
 use crate::io::safe_file;
 use crate::limits;
 use crate::runtime::params::Params;
+use crate::runtime::{AllocError, Fenced, Placement};
+use crate::tensor::Tensor;
 
 /// The values of a graph's parameters.
 #[derive(Clone, Debug)]
@@ -16,6 +20,34 @@ pub struct Weights {
     pub seeded: bool,
     /// What could surprise about them.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// A parameter as a program's code reads it.
+pub(super) enum Placed {
+    /// Where the caller sees it, too.
+    Shared(Tensor),
+    /// A copy beside a fence.
+    Fenced(Fenced),
+}
+
+impl AsRef<[f32]> for Placed {
+    fn as_ref(&self) -> &[f32] {
+        match self {
+            Placed::Shared(tensor) => tensor.data(),
+            Placed::Fenced(copy) => copy.values(),
+        }
+    }
+}
+
+/// The parameters at a placement; they are copied only where there is a fence.
+pub(super) fn placed(params: &Params, placement: Placement) -> Result<Arc<[Placed]>, AllocError> {
+    let place = |tensor: &Tensor| {
+        Ok(match placement {
+            Placement::Plain => Placed::Shared(tensor.clone()),
+            _ => Placed::Fenced(Fenced::new(tensor.data(), placement)?),
+        })
+    };
+    params.tensors().iter().map(place).collect()
 }
 
 /// The weights: from the file given or named, from those that came with the text, else seeded.

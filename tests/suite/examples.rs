@@ -7,6 +7,8 @@ use convc::graph::check::DimSignature;
 use convc::graph::eval::evaluate;
 use convc::{Model, Options, Tensor, TensorView};
 
+use crate::fenced;
+
 fn examples() -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for folder in ["examples", "examples/textbook"] {
@@ -72,9 +74,8 @@ fn every_example_gives_what_the_evaluator_gives() {
         }
         let mut expected = None;
         for backend in [Options::default().resolved_backend(), Backend::Cranelift] {
-            let program = model.compile(&options.clone().backend(backend)).unwrap_or_else(|e| panic!("{e}"));
+            let (program, found) = fenced::run_model(&model, &options.clone().backend(backend), &views);
             assert_eq!(program.warnings(), [], "{}", path.display());
-            let found = program.run(&views).unwrap_or_else(|e| panic!("{e}"));
             let expected = expected.get_or_insert_with(|| {
                 evaluate(program.graph(), &views, program.params().tensors()).expect("the evaluator runs")
             });

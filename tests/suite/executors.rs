@@ -8,9 +8,11 @@ use convc::kernels::step::Base;
 use convc::kernels::verify;
 use convc::pipeline;
 use convc::plan::{PlanOptions, TaskKind};
-use convc::runtime::{Loaded, Packed, Pool};
+use convc::runtime::{Pool, Sequential};
 use convc::target::{Math, Target};
 use convc::tensor::{Tensor, TensorView};
+
+use crate::fenced;
 
 thread_local! {
     /// Threads beside a test's own, for which every step is split.
@@ -24,30 +26,10 @@ pub enum Executor {
     Evaluator,
     /// Vector IR, interpreted.
     Interpreter,
-    /// Machine code of an emitter.
+    /// Machine code of an emitter, on one thread and on three, in buffers beside fences.
     Compiled(Backend),
     /// Machine code for AVX2, on a machine that has more.
     Avx2,
-}
-
-/// Holds what several threads compute to what one has, bit for bit.
-fn same_on_threads(
-    pool: &Pool,
-    loaded: &Loaded,
-    packed: &Packed,
-    params: &[&[f32]],
-    inputs: &[&[f32]],
-    expected: &[Vec<f32>],
-) {
-    let packed_there = loaded.prepare_on(pool, params).expect("weights are packed");
-    assert!(packed_there.bytes() == packed.bytes(), "weights packed on threads");
-    let mut scratch = loaded.scratch(3).expect("there is memory");
-    let mut results: Vec<Vec<f32>> = expected.iter().map(|r| vec![f32::NAN; r.len()]).collect();
-    let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-    loaded.run_on(pool, &packed_there, params, &mut scratch, inputs, &mut outputs).expect("the code runs");
-    for (found, expected) in results.iter().zip(expected) {
-        assert!(found.iter().map(|x| x.to_bits()).eq(expected.iter().map(|x| x.to_bits())), "on threads");
-    }
 }
 
 impl Executor {
@@ -106,17 +88,8 @@ impl Executor {
                     _ => Backend::X64,
                 };
                 let code = pipeline::assemble(&lowered, &target, backend).expect("the code is assembled");
-                let loaded = Loaded::load(&code).expect("the code is loaded");
-                let params: Vec<&[f32]> = params.iter().map(Tensor::data).collect();
-                let packed = loaded.prepare(&params).expect("weights are packed");
-                let mut scratch = loaded.scratch(1).expect("there is memory");
                 let inputs: Vec<&[f32]> = inputs.iter().map(TensorView::data).collect();
-                let mut results: Vec<Vec<f32>> =
-                    shapes.iter().map(|s| vec![f32::NAN; s.iter().product()]).collect();
-                let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-                loaded.run(&packed, &params, &mut scratch, &inputs, &mut outputs).expect("the code runs");
-                POOL.with(|pool| same_on_threads(pool, &loaded, &packed, &params, &inputs, &results));
-                results
+                POOL.with(|pool| fenced::run_code(&code, &[&Sequential, pool], params, &inputs))
             }
             _ => {
                 // As the machine's code rounds.

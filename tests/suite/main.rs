@@ -5,6 +5,7 @@ mod convolutions;
 mod elementwise;
 mod examples;
 mod executors;
+mod fenced;
 mod inner_loop;
 mod library;
 mod movement;

@@ -4,6 +4,7 @@ use convc::onnx::Bindings;
 use convc::{Model, Options};
 
 use crate::cases::{Tolerance, array, compare};
+use crate::fenced;
 use crate::nets::shared;
 
 #[test]
@@ -16,8 +17,7 @@ fn the_direction_classifier_s_own_file_gives_what_its_runtime_gave() {
     let model = Model::from_onnx(&file, &Bindings::default()).unwrap_or_else(|e| panic!("{e}"));
     let x = array(&recorded.join("input.npy"));
     let y = array(&recorded.join("output.npy"));
-    let program = model.compile(&Options::default().input(&x.shape()[1..])).unwrap_or_else(|e| panic!("{e}"));
-    let found = program.run(&[x.view()]).unwrap_or_else(|e| panic!("{e}"));
+    let (_, found) = fenced::run_model(&model, &Options::default().input(&x.shape()[1..]), &[x.view()]);
     assert_eq!(found[0].shape(), y.shape());
     compare(found[0].data(), y.data(), Tolerance::Range(1e-4)).unwrap_or_else(|e| panic!("{e}"));
 }

@@ -6,6 +6,8 @@ use convc::onnx::import::{Settings, import};
 use convc::onnx::{Bindings, Import, read};
 use convc::{Model, Options, Tensor};
 
+use crate::fenced::{self, ENDS};
+
 /// The models that go there and back, with their open sizes.
 const MODELS: &[(&str, &[(&str, u64)])] = &[
     ("examples/lenet.conv", &[]),
@@ -24,7 +26,7 @@ fn options(sizes: &[(&str, u64)]) -> Options {
 
 fn exported(path: &str, sizes: &[(&str, u64)]) -> (convc::Program, Vec<u8>) {
     let model = Model::from_path(path).unwrap_or_else(|e| panic!("{e}"));
-    let program = model.compile(&options(sizes)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let program = model.compile(&options(sizes).placement(ENDS[0])).unwrap_or_else(|e| panic!("{path}: {e}"));
     let bytes = export(program.graph(), program.params().tensors()).unwrap_or_else(|e| panic!("{path}: {e}"));
     (program, bytes)
 }
@@ -57,8 +59,9 @@ fn a_model_there_and_back_gives_the_same_numbers() {
         let back = imported(path, &bytes, false);
         let model =
             Model::from_import(path, back.clone()).unwrap_or_else(|e| panic!("{path}: {e}\n{}", back.text));
-        let again =
-            model.compile(&Options::default()).unwrap_or_else(|e| panic!("{path}: {e}\n{}", back.text));
+        let again = model
+            .compile(&Options::default().placement(ENDS[1]))
+            .unwrap_or_else(|e| panic!("{path}: {e}\n{}", back.text));
         assert_eq!(again.warnings(), [], "{path}\n{}", back.text);
         let inputs: Vec<Tensor> = program
             .inputs()
@@ -70,8 +73,7 @@ fn a_model_there_and_back_gives_the_same_numbers() {
             })
             .collect();
         let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
-        let (before, after) = (program.run(&views), again.run(&views));
-        let (before, after) = (before.expect("it runs"), after.expect("it runs"));
+        let (before, after) = (fenced::run(&program, ENDS[0], &views), fenced::run(&again, ENDS[1], &views));
         assert_eq!(before.len(), after.len(), "{path}");
         for ((x, y), port) in before.iter().zip(&after).zip(program.outputs()) {
             assert_eq!(x.shape(), y.shape(), "{path}: {}", port.name);
@@ -132,10 +134,8 @@ fn a_second_name_of_a_value_holds_at_every_size() {
     let text = write(&draft, &WriteOptions { blocks: true, ..WriteOptions::default() }).text;
     let model = Model::from_str("names.conv", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     for (h, w) in [(8, 8), (5, 7)] {
-        let program =
-            model.compile(&Options::default().input([3, h, w])).unwrap_or_else(|e| panic!("{e}\n{text}"));
         let x = Tensor::new(&[3, h, w], (0..3 * h * w).map(|i| i as f32 - 40.0).collect()).expect("it fits");
-        let found = program.run(&[x.view()]).unwrap_or_else(|e| panic!("{e}"));
+        let (_, found) = fenced::run_model(&model, &Options::default().input([3, h, w]), &[x.view()]);
         let relu: Vec<f32> = x.data().iter().map(|v| v.max(0.0)).collect();
         assert_eq!(
             [found[0].data(), found[1].data(), found[2].data()],

@@ -6,11 +6,13 @@ use convc::kernels::interpret::{self, FmaRounding, Memory};
 use convc::kernels::step::{Base, Lowered};
 use convc::kernels::verify;
 use convc::plan::PlanOptions;
+use convc::runtime::Pool;
 use convc::runtime::params::Params;
-use convc::runtime::{Loaded, Pool};
 use convc::target::Target;
 use convc::{Model, Options, pipeline};
 use proptest::prelude::*;
+
+use crate::fenced;
 
 /// A chain of layers on a picture.
 fn graph_of(layers: &[&str], dims: [usize; 3]) -> Option<Graph> {
@@ -43,18 +45,9 @@ fn input(len: usize) -> Vec<f32> {
 fn compiled(graph: &Graph, lowered: &Lowered, threads: usize) -> Vec<Vec<u32>> {
     let backend = Options::default().resolved_backend();
     let code = pipeline::assemble(lowered, &Target::host(), backend).expect("the code is assembled");
-    let loaded = Loaded::load(&code).expect("the code is loaded");
     let params = Params::seeded(graph, 3).expect("there is memory");
-    let pool = Pool::new(threads);
-    let packed = loaded.prepare(params.tensors()).expect("weights are packed");
-    let mut scratch = loaded.scratch(threads).expect("there is memory");
     let x = input(lowered.input_bytes[0] as usize / 4);
-    let mut results: Vec<Vec<f32>> =
-        lowered.output_bytes.iter().map(|&bytes| vec![f32::NAN; bytes as usize / 4]).collect();
-    let mut outputs: Vec<&mut [f32]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-    loaded
-        .run_on(&pool, &packed, params.tensors(), &mut scratch, &[&x], &mut outputs)
-        .expect("the code runs");
+    let results = fenced::run_code(&code, &[&Pool::new(threads)], params.tensors(), &[&x]);
     results.iter().map(|y| y.iter().map(|v| v.to_bits()).collect()).collect()
 }
 

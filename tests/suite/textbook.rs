@@ -2,12 +2,13 @@
 
 use convc::{Model, Options, Tensor};
 
+use crate::fenced;
+
 /// The outputs of an example on given inputs.
 fn run(example: &str, inputs: &[Tensor]) -> Vec<Tensor> {
     let model = Model::from_path(format!("examples/textbook/{example}.conv")).expect("the example parses");
-    let program = model.compile(&Options::default()).expect("the example compiles");
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
-    program.run(&views).expect("the example runs")
+    fenced::run_model(&model, &Options::default(), &views).1
 }
 
 fn count(shape: &[usize], from: &[f32]) -> Tensor {

@@ -7,6 +7,7 @@ use convc::runtime::{Executor, Pool};
 use convc::{Model, Options, Port, Program, Session, Tensor, TensorView};
 
 use crate::cases::data;
+use crate::fenced;
 
 fn noise(shape: &[usize]) -> Tensor {
     let mut state = 0x9e37_79b9_u32;
@@ -43,28 +44,32 @@ fn views(tensors: &[Tensor]) -> Vec<TensorView<'_>> {
     tensors.iter().map(Tensor::view).collect()
 }
 
-/// The samples of a batch one by one on one thread, and the whole on 1, 2, 3 and 7 threads that split every step.
+/// The samples of a batch one by one on one thread, and the whole on 1, 2, 3 and 7 threads that split every step; all
+/// in buffers beside fences.
 fn check(path: &Path, options: &Options) {
     let model = Model::from_path(path).expect("the text parses");
-    let program = model.compile(&options.clone().threads(1)).expect("it compiles");
+    let [before, after] = fenced::ENDS;
+    let compile =
+        |options: Options, placement| model.compile(&options.placement(placement)).expect("it compiles");
+    let program = compile(options.clone().threads(1), after);
     assert!(program.pool().is_none());
     for samples in [1, 5] {
         let x = batches_of(&program, samples);
         let mut expected = vec![Vec::new(); program.outputs().len()];
         for number in 0..samples {
-            let found = program.run(&views(&sample(&x, number))).expect("it runs");
+            let found = fenced::run(&program, after, &views(&sample(&x, number)));
             expected.iter_mut().zip(bits(&found)).for_each(|(all, one)| all.extend(one));
         }
         for threads in [1, 2, 3, 7] {
             let pool = Arc::new(Pool::new(threads).with_grain(1));
-            let found = program.run_on(&*pool, &views(&x)).expect("it runs");
+            let found = fenced::run_on(&*pool, &program, after, &views(&x));
             assert!(bits(&found) == expected, "{} on {threads}, {samples} samples", path.display());
             if (samples, threads) != (1, 3) {
                 continue;
             }
             // Weights that were packed by these threads are the same.
-            let own = model.compile(&options.clone().pool(pool)).expect("it compiles");
-            let found = own.run(&views(&x)).expect("it runs");
+            let own = compile(options.clone().pool(pool), before);
+            let found = fenced::run(&own, before, &views(&x));
             assert!(bits(&found) == expected, "{} packed on {threads}", path.display());
         }
     }
