@@ -111,9 +111,10 @@ fn trained_nets() {
 #[test]
 fn two_callers_at_once() {
     let model = Model::from_path(example("lenet.conv")).expect("the text parses");
-    let alone = model.compile(&Options::default().threads(1)).expect("it compiles");
+    let [before, after] = fenced::ENDS;
+    let alone = model.compile(&Options::default().threads(1).placement(before)).expect("it compiles");
     let pool = Arc::new(Pool::new(3).with_grain(1));
-    let program = model.compile(&Options::default().pool(pool)).expect("it compiles");
+    let program = model.compile(&Options::default().pool(pool).placement(after)).expect("it compiles");
     let x = batches_of(&program, 4).remove(0);
     let expected = bits(&alone.run(&[x.view()]).expect("it runs"));
     std::thread::scope(|scope| {
@@ -134,7 +135,8 @@ fn two_callers_at_once() {
 #[test]
 fn scratch_memory_for_fewer_threads_serves_more() {
     let model = Model::from_path(example("lenet.conv")).expect("the text parses");
-    let program = model.compile(&Options::default().threads(1)).expect("it compiles");
+    let options = Options::default().threads(1).placement(fenced::ENDS[1]);
+    let program = model.compile(&options).expect("it compiles");
     let x = batches_of(&program, 2).remove(0);
     let expected = bits(&program.run(&[x.view()]).expect("it runs"));
     for (room, threads) in [(0, 3), (1, 3), (2, 7), (7, 2)] {
