@@ -1,7 +1,8 @@
 use super::*;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{
-    Count, Inst, Offset, Ptr, Spills, Stmt, VecBinary, VecUnary, Vreg, Wide, WideInst, WideOperand,
+    Count, Inst, MAX_LOOP_DEPTH, Offset, Ptr, Spills, Stmt, VecBinary, VecUnary, Vreg, Wide, WideInst,
+    WideOperand,
 };
 use crate::kernels::step::TableArg;
 
@@ -244,8 +245,8 @@ fn finds_malformed_statements() {
         }
         inner(k, depth);
     };
-    found("", &|k, _| nest(k, 4));
-    found("deeper than 4", &|k, _| nest(k, 5));
+    found("", &|k, _| nest(k, MAX_LOOP_DEPTH));
+    found("deeper than 5", &|k, _| nest(k, MAX_LOOP_DEPTH + 1));
     let mut twice = sum_kernel();
     twice.args[1] = Arg::Ptr(Ptr(0));
     assert!(verify_kernel(&twice)[0].what.contains("two arguments"));
