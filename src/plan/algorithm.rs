@@ -63,23 +63,9 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
         (Algorithm::Planar, format!("{c} to {o} channels fill no block"))
     } else if c < BLOCKED_FROM {
         (Algorithm::Contract(LayoutKind::Planar), format!("{c} input channels are read from planes"))
-    } else if is_pointwise(&node.op) && matches!(graph.node(x).op, Op::Input(_)) {
-        // The caller's planes are read once either way: no conversion pays.
-        (
-            Algorithm::Contract(LayoutKind::Planar),
-            format!("{c} channels of the input are read from its planes"),
-        )
     } else {
         (Algorithm::Contract(LayoutKind::Blocked), format!("{c} to {o} channels in blocks"))
     })
-}
-
-/// Whether each output pixel is made of the input's pixel at the same place.
-fn is_pointwise(op: &Op) -> bool {
-    match op {
-        Op::Conv(conv) => conv.window.kernel == [1, 1] && conv.window.stride == [1, 1],
-        _ => false,
-    }
 }
 
 /// The layout in which each value is made.
