@@ -16,6 +16,7 @@
 pub mod check;
 pub mod eval;
 pub mod field;
+pub mod grad;
 pub mod op;
 pub mod passes;
 pub mod print;

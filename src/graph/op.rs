@@ -108,6 +108,15 @@ pub enum Op {
     },
     /// `(x)`: the same elements in row-major order under other `dims`.
     Reshape,
+    /// `(x)`: axes of length 1, or missing in front, repeated to the result's.
+    Expand,
+    /// `(x, dy)`: the gradient of the weight `[O, C/groups, kh, kw]` of a convolution over zeros, from its input
+    /// `[…, C, H, W]` and the gradient of its output `[…, O, H′, W′]`: `Σ dy[o, y, x] · x[c, y·s − pad + i·d, …]` over
+    /// all pixels and all axes in front.
+    WeightGrad(Conv),
+    /// `(x, dy)`: the gradient of the input of a max pool: each `dy` goes to the first of its window's elements, row
+    /// by row, that is the maximum.
+    MaxPoolGrad(Window),
     /// `(x)`: axis `i` of the result is axis `perm[i]` of `x`.
     Transpose {
         /// A permutation of the axes of `dims`.
@@ -242,6 +251,8 @@ pub enum UnaryOp {
     Neg,
     /// `|x|`
     Abs,
+    /// −1, 0 or 1; NaN stays NaN.
+    Sign,
     /// `√x`
     Sqrt,
     /// `eˣ`

@@ -139,6 +139,11 @@ impl Display for Operation<'_> {
                 }
                 groups(f, conv.groups)
             }
+            Op::WeightGrad(conv) => {
+                write!(f, "{}", WindowText(&conv.window))?;
+                groups(f, conv.groups)
+            }
+            Op::MaxPoolGrad(window) => write!(f, "{}", WindowText(window)),
             Op::Pool(pool) => {
                 write!(f, "{}", WindowText(&pool.window))?;
                 match pool.kind {
@@ -207,6 +212,7 @@ impl Display for Operation<'_> {
             | Op::MatMul
             | Op::Binary(_)
             | Op::Prelu
+            | Op::Expand
             | Op::Reshape => Ok(()),
         }
     }
@@ -254,6 +260,9 @@ pub fn op_name(op: &Op) -> &'static str {
         Op::Resize(_) => "resize",
         Op::PixelShuffle { .. } => "pixel_shuffle",
         Op::Reshape => "reshape",
+        Op::Expand => "expand",
+        Op::WeightGrad(_) => "weight_grad",
+        Op::MaxPoolGrad(_) => "maxpool_grad",
         Op::Transpose { .. } => "permute",
     }
 }
@@ -262,6 +271,7 @@ fn unary_name(op: &UnaryOp) -> &'static str {
     match op {
         UnaryOp::Neg => "neg",
         UnaryOp::Abs => "abs",
+        UnaryOp::Sign => "sign",
         UnaryOp::Sqrt => "sqrt",
         UnaryOp::Exp => "exp",
         UnaryOp::Log => "log",
@@ -298,6 +308,7 @@ fn unary_settings(f: &mut Formatter<'_>, op: &UnaryOp) -> fmt::Result {
         UnaryOp::HardSigmoid { alpha, beta } => write!(f, " {alpha} {beta}"),
         UnaryOp::Neg
         | UnaryOp::Abs
+        | UnaryOp::Sign
         | UnaryOp::Sqrt
         | UnaryOp::Exp
         | UnaryOp::Log

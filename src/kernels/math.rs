@@ -41,6 +41,16 @@ pub(crate) fn unary(k: &mut KernelBuilder, op: UnaryOp, x: Vreg) -> Vreg {
     match op {
         UnaryOp::Neg => k.binary(VecBinary::Xor, x, SIGN),
         UnaryOp::Abs => k.binary(VecBinary::And, x, MAGNITUDE),
+        UnaryOp::Sign => {
+            let one = k.splat(1.0);
+            let signed = k.binary(VecBinary::And, x, SIGN);
+            let signed = k.binary(VecBinary::Or, signed, one);
+            // Zeros and NaN stay as they are.
+            let zero = k.cmp(Cmp::Eq, x, 0.0);
+            let kept = k.cmp(Cmp::Unordered, x, x);
+            let kept = k.binary(VecBinary::Or, kept, zero);
+            k.blend(kept, x, signed)
+        }
         UnaryOp::Sqrt => k.unary(VecUnary::Sqrt, x),
         UnaryOp::Exp => exp::exp(k, x),
         UnaryOp::Log => log::log(k, x),

@@ -128,6 +128,9 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
         | Op::Resize(_)
         | Op::PixelShuffle { .. }
         | Op::Reshape
+        | Op::Expand
+        | Op::WeightGrad(_)
+        | Op::MaxPoolGrad(_)
         | Op::Transpose { .. } => Planar,
     }
 }

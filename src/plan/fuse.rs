@@ -192,6 +192,7 @@ fn zero_of_zero(op: UnaryOp) -> bool {
         UnaryOp::Exp | UnaryOp::Log | UnaryOp::Reciprocal | UnaryOp::Sigmoid | UnaryOp::Softplus => false,
         UnaryOp::Neg
         | UnaryOp::Abs
+        | UnaryOp::Sign
         | UnaryOp::Sqrt
         | UnaryOp::Erf
         | UnaryOp::Relu

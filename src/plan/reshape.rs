@@ -18,6 +18,11 @@ impl Builder<'_> {
                 self.values.set_own(value, id);
                 Ok(())
             }
+            Op::Expand => {
+                let id = self.expand(node.args[0], node, LayoutKind::Planar)?;
+                self.values.set_own(value, id);
+                Ok(())
+            }
             Op::Transpose { perm } => self.transpose(value, node, perm),
             Op::PixelShuffle { factor } => self.pixel_shuffle(value, node, *factor),
             Op::Slice { start, step } => self.slice(value, node, start, step, kind),

@@ -221,3 +221,47 @@ pub(super) fn conv_transpose(
         }
     }
 }
+
+/// [`crate::graph::Op::WeightGrad`]
+pub(super) fn weight_grad(
+    conv: &Conv,
+    x: TensorView<'_>,
+    dy: TensorView<'_>,
+    out: &mut [f32],
+    out_dims: &[usize],
+) {
+    let (samples, [c, height, width]) = planes(x.shape());
+    let (_, [o, oh, ow]) = planes(dy.shape());
+    let &[_, inputs, kh, kw] = out_dims else { return };
+    let outputs = o / conv.groups as usize;
+    let rows = taps_inside(&conv.window, 0, height);
+    let cols = taps_inside(&conv.window, 1, width);
+    for (channel, out) in out.chunks_exact_mut(inputs * kh * kw).enumerate() {
+        for (input, out) in out.chunks_exact_mut(kh * kw).enumerate() {
+            let of_x = channel / outputs * inputs + input;
+            for (tap, out) in out.iter_mut().enumerate() {
+                let (i, j) = (tap / kw, tap % kw);
+                let mut sum = 0.0;
+                for sample in 0..samples {
+                    let x = &x.data()[(sample * c + of_x) * height * width..];
+                    let dy = &dy.data()[(sample * o + channel) * oh * ow..];
+                    for y in 0..oh {
+                        let Some(row) = rows(y, i) else { continue };
+                        for z in 0..ow {
+                            let Some(col) = cols(z, j) else { continue };
+                            sum += f64::from(dy[y * ow + z]) * f64::from(x[row * width + col]);
+                        }
+                    }
+                }
+                *out = sum as f32;
+            }
+        }
+    }
+}
+
+/// The element that a tap of an output reads along an axis, where there is one.
+fn taps_inside(window: &Window, axis: usize, n: usize) -> impl Fn(usize, usize) -> Option<usize> {
+    let before = window.pad.before(axis) as usize;
+    let (stride, dilation) = (window.stride[axis] as usize, window.dilation[axis] as usize);
+    move |o, tap| (o * stride + tap * dilation).checked_sub(before).filter(|&at| at < n)
+}

@@ -12,6 +12,12 @@ pub(super) fn unary(op: UnaryOp, x: f32) -> f32 {
     let result = match op {
         UnaryOp::Neg => -v,
         UnaryOp::Abs => v.abs(),
+        UnaryOp::Sign => match v.partial_cmp(&0.0) {
+            Some(std::cmp::Ordering::Less) => -1.0,
+            Some(std::cmp::Ordering::Equal) => 0.0,
+            Some(std::cmp::Ordering::Greater) => 1.0,
+            None => v,
+        },
         UnaryOp::Sqrt => v.sqrt(),
         UnaryOp::Exp => libm::exp(v),
         UnaryOp::Log => libm::log(v),

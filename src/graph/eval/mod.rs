@@ -257,6 +257,9 @@ fn apply_op(node: &Node, args: &[TensorView<'_>], out: &mut [f32], dims: &[usize
         (Op::Resize(op), &[x]) => movement::resize(op, x, out, dims),
         (Op::PixelShuffle { factor }, &[x]) => movement::pixel_shuffle(*factor, x, out),
         (Op::Reshape, &[x]) => out.copy_from_slice(x.data()),
+        (Op::Expand, &[x]) => movement::expand(x, out, dims),
+        (Op::WeightGrad(op), &[x, dy]) => conv::weight_grad(op, x, dy, out, dims),
+        (Op::MaxPoolGrad(window), &[x, dy]) => reduce::max_pool_grad(window, x, dy, out),
         (Op::Transpose { perm }, &[x]) => movement::transpose(perm, x, out, dims),
         (op, args) => return Err(invalid(node, format!("{op:?} has {} arguments", args.len()))),
     }

@@ -102,3 +102,16 @@ pub(super) fn resize(op: &Resize, x: TensorView<'_>, out: &mut [f32], out_dims: 
         }
     }
 }
+
+/// [`crate::graph::Op::Expand`]
+pub(super) fn expand(x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+    let missing = out_dims.len() - x.shape().len();
+    let strides = strides(x.shape());
+    let mut at = 0;
+    each_index(out_dims, |index| {
+        let own = index[missing..].iter().zip(x.shape()).zip(&strides);
+        let from: usize = own.map(|((&i, &n), &stride)| if n == 1 { 0 } else { i * stride }).sum();
+        out[at] = x.data()[from];
+        at += 1;
+    });
+}

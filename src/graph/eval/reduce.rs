@@ -1,7 +1,7 @@
 //! Pools, reductions, softmax, the linear layer and matrix products.
 
 use super::shape::{around, each_index, planes, strides};
-use crate::graph::{Pool, PoolKind, ReduceKind};
+use crate::graph::{Pool, PoolKind, ReduceKind, Window};
 use crate::tensor::TensorView;
 
 /// The larger; NaN if either is.
@@ -60,6 +60,35 @@ pub(super) fn pool(pool: &Pool, x: TensorView<'_>, out: &mut [f32], out_dims: &[
                     }
                 };
             }
+        }
+    }
+}
+
+/// [`crate::graph::Op::MaxPoolGrad`]
+pub(super) fn max_pool_grad(window: &Window, x: TensorView<'_>, dy: TensorView<'_>, out: &mut [f32]) {
+    let (_, [_, height, width]) = planes(x.shape());
+    let (_, [_, oh, ow]) = planes(dy.shape());
+    let pool = Pool { kind: PoolKind::Max, window: *window };
+    let rows = reaches(&pool, 0, height, oh);
+    let cols = reaches(&pool, 1, width, ow);
+    let planes = x.data().chunks_exact(height * width).zip(dy.data().chunks_exact(oh * ow));
+    for ((x, dy), out) in planes.zip(out.chunks_exact_mut(height * width)) {
+        let mut sums = vec![0.0f64; height * width];
+        for (row, dy) in rows.iter().zip(dy.chunks_exact(ow)) {
+            for (col, &dy) in cols.iter().zip(dy) {
+                let elements =
+                    row.inside.iter().flat_map(|&y| col.inside.iter().map(move |&z| y * width + z));
+                // The first of equal ones; a NaN is above everything before it.
+                let largest = elements.reduce(|best, at| {
+                    if x[at] > x[best] || (x[at].is_nan() && !x[best].is_nan()) { at } else { best }
+                });
+                if let Some(at) = largest {
+                    sums[at] += f64::from(dy);
+                }
+            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = sum as f32;
         }
     }
 }

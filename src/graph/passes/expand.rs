@@ -12,6 +12,18 @@ use crate::graph::{
 
 /// Replaces group and layer norms, local response norms, norm pools and the logarithm of a softmax.
 pub fn expand(graph: &Graph) -> Graph {
+    each(graph, expanded)
+}
+
+/// As [`expand`], but for the logarithm of a softmax, whose gradient is simpler as it is.
+pub fn expand_norms(graph: &Graph) -> Graph {
+    each(graph, |parts, node, x| match node.op {
+        Op::LogSoftmax { .. } => None,
+        _ => expanded(parts, node, x),
+    })
+}
+
+fn each(graph: &Graph, expanded: impl Fn(&mut Compose<'_, '_, '_>, &Node, Value) -> Option<Value>) -> Graph {
     let mut rewrite = Rewrite::new(graph);
     for (_, node) in graph.values() {
         let mut parts = Compose::new(&mut rewrite, node);

@@ -19,7 +19,7 @@ mod separate;
 pub use batchnorm::fold_batchnorm;
 pub use bind::bind;
 pub use dead::remove_dead;
-pub use expand::expand;
+pub use expand::{expand, expand_norms};
 pub use identity::remove_identities;
 pub use idioms::recognise_idioms;
 pub use pad::fold_pad;

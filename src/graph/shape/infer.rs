@@ -264,6 +264,31 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             }
             ty(claimed.dims.clone())
         }
+        Op::Expand => {
+            count(args, 1, 1)?;
+            if broadcast(&args[0].dims, &claimed.dims)? != claimed.dims {
+                return Err(wrong(format!("{} cannot be repeated to {claimed}", args[0])));
+            }
+            ty(claimed.dims.clone())
+        }
+        Op::WeightGrad(conv) => weight_grad(conv, args),
+        Op::MaxPoolGrad(window) => {
+            count(args, 2, 2)?;
+            let ([c, h, w], [dc, dh, dw]) = (spatial(args[0])?, spatial(args[1])?);
+            let fits = |axis: Axis, out: u64| {
+                let along = along(window, axis, [h, w]);
+                Ok(out == along.output()? || out == along.output_ceil()?)
+            };
+            let lead = |ty: &Type| ty.dims[..ty.dims.len() - 3].to_vec();
+            if dc != c
+                || lead(args[0]) != lead(args[1])
+                || !fits(Axis::Height, dh)?
+                || !fits(Axis::Width, dw)?
+            {
+                return Err(wrong(format!("{} is no pool's result of {}", args[1], args[0])));
+            }
+            ty(args[0].dims.clone())
+        }
         Op::Transpose { perm } => {
             count(args, 1, 1)?;
             let mut seen = perm.clone();
@@ -274,6 +299,22 @@ pub fn infer(op: &Op, args: &[&Type], claimed: &Type) -> Rule<Type> {
             ty(perm.iter().map(|&i| args[0].dims[i]).collect())
         }
     }
+}
+
+/// The gradient of a weight. There may be fewer outputs than the window has places, where a transposed
+/// convolution leaves some to its `output_pad`.
+fn weight_grad(conv: &crate::graph::Conv, args: &[&Type]) -> Rule<Type> {
+    count(args, 2, 2)?;
+    let ([c, h, w], [o, oh, ow]) = (spatial(args[0])?, spatial(args[1])?);
+    let most = windowed(&conv.window, conv.border, [h, w])?;
+    let lead = |ty: &Type| ty.dims[..ty.dims.len() - 3].to_vec();
+    let whole = args.iter().all(|ty| !ty.batched) && lead(args[0]) == lead(args[1]);
+    if !whole || conv.border != Border::Zero || oh > most[0] || ow > most[1] {
+        return Err(wrong(format!("{} is no convolution's result of {}", args[1], args[0])));
+    }
+    group("output", o, conv.groups)?;
+    let [kh, kw] = conv.window.kernel;
+    Ok(Type::plain([o, group("input", c, conv.groups)?, kh, kw]))
 }
 
 fn wrong(message: impl Into<String>) -> ShapeError {

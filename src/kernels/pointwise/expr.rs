@@ -135,7 +135,7 @@ pub(super) fn keeps_zero(expr: &Pointwise, spread: &[bool]) -> bool {
 
 fn unary_keeps_zero(op: UnaryOp) -> bool {
     match op {
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt | UnaryOp::Erf | UnaryOp::Relu => true,
+        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Sqrt | UnaryOp::Erf | UnaryOp::Relu => true,
         UnaryOp::LeakyRelu { .. } | UnaryOp::Elu { .. } | UnaryOp::Selu { .. } => true,
         UnaryOp::Gelu | UnaryOp::GeluTanh | UnaryOp::Silu | UnaryOp::Tanh => true,
         UnaryOp::Softsign | UnaryOp::Mish | UnaryOp::HardSwish => true,
@@ -181,6 +181,7 @@ fn instructions(op: &PointwiseOp) -> u32 {
             UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => 1,
             UnaryOp::Relu | UnaryOp::Reciprocal => 2,
             UnaryOp::Clamp { .. } | UnaryOp::LeakyRelu { .. } | UnaryOp::Softsign => 4,
+            UnaryOp::Sign => 6,
             UnaryOp::ThresholdedRelu { .. } => 2,
             UnaryOp::HardSigmoid { .. } | UnaryOp::HardSwish => 6,
             UnaryOp::Exp | UnaryOp::Log | UnaryOp::Erf | UnaryOp::Elu { .. } => 25,

@@ -15,6 +15,7 @@ pub(super) fn unary(
     let (name, attributes) = match op {
         UnaryOp::Neg => ("Neg", vec![]),
         UnaryOp::Abs => ("Abs", vec![]),
+        UnaryOp::Sign => ("Sign", vec![]),
         UnaryOp::Sqrt => ("Sqrt", vec![]),
         UnaryOp::Exp => ("Exp", vec![]),
         UnaryOp::Log => ("Log", vec![]),

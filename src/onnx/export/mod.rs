@@ -155,6 +155,11 @@ fn node_of(writer: &mut Writer<'_>, value: Value, node: &Node) -> Result<(), Exp
         Op::Resize(resize) => resample::resize(writer, value, node, resize),
         Op::PixelShuffle { factor } => movement::pixel_shuffle(writer, value, node, *factor),
         Op::Reshape => movement::reshape(writer, value, node),
+        Op::Expand => movement::expand(writer, value, node),
+        Op::WeightGrad(_) | Op::MaxPoolGrad(_) => Err(ExportError::Unsupported {
+            name: node.name.clone(),
+            why: "ONNX has no operator for the gradient of a layer".to_owned(),
+        }),
         Op::Transpose { perm } => movement::transpose(writer, value, node, perm),
     }
 }

@@ -146,6 +146,13 @@ pub(super) fn reshape(writer: &mut Writer<'_>, value: Value, node: &Node) -> Res
     Ok(())
 }
 
+pub(super) fn expand(writer: &mut Writer<'_>, value: Value, node: &Node) -> Result<(), ExportError> {
+    let x = writer.name(node.args[0])?;
+    let shape = writer.wholes(&format!("{}.shape", node.name), &shape_of(&node.ty));
+    writer.make("Expand", vec![x, shape], value, node);
+    Ok(())
+}
+
 pub(super) fn transpose(
     writer: &mut Writer<'_>,
     value: Value,

@@ -1,11 +1,12 @@
-"""Writes tests/data/cases/torch: convolutions and small chains that PyTorch computed in f64.
+"""Writes tests/data/cases/torch: convolutions and small chains that PyTorch computed in f64, and
+tests/data/cases/torch_gradients.safetensors: what their losses mean for inputs and weights.
 
 Run with NumPy: python tests/data/make/torch_cases.py FOLDER_OF_CASES
 """
 import json
 
 import numpy as np
-from common import CASES, Cases, call, dims, padding, pair
+from common import CASES, DATA, Cases, call, dims, padding, pair, write_safetensors
 
 HEAD = """
 Outputs of PyTorch 2.15 on the CPU, computed in f64 and rounded to f32, from seeded random
@@ -52,6 +53,7 @@ def conv(name, w, pad=0, stride=1, groups=1, bias=True):
 
 
 def convolution(meta, a):
+    """The statements of a layer, and its weights by their keys."""
     top, bottom, left, right = meta["pad_tblr"]
     pad = padding(top, bottom, left, right)
     if meta["padding_same"]:
@@ -68,6 +70,7 @@ def convolution(meta, a):
 
 
 def chain(tag, index, a):
+    """The statements of a chain, and its weights by their keys."""
     p = {k[2:]: v for k, v in a.items() if k.startswith("p_")}
     two = lambda: {"c1.weight": p["w1"], "c1.bias": p["b1"], "c2.weight": p["w2"], "c2.bias": p["b2"]}
     first = conv("c1", p["w1"], 1) if "w1" in p else None
@@ -118,18 +121,26 @@ def chain(tag, index, a):
     raise ValueError(tag)
 
 
-cases = Cases("torch", HEAD)
+def gradients(meta, a, of):
+    """The arrays with each weight's gradient in its place, as far as there is one."""
+    names = {"w": "dw", "b": "db"} if meta["op"] == "conv2d" else {k: "d_" + k[2:] for k in a if k.startswith("p_")}
+    return of(a | {k: a[d] for k, d in names.items() if d in a})
+
+
+cases, learnt = Cases("torch", HEAD), {}
 folder = CASES / "torch_cases"
 transposed = 0
 for meta in json.loads((folder / "INDEX.json").read_text())["cases"]:
     name, tag = meta["name"], meta["tags"][0]
     a = dict(np.load(folder / f"{name}.npz"))
-    if meta["op"] == "conv2d":
-        statements, weights = convolution(meta, a)
-    else:
-        statements, weights = chain(tag, transposed, a)
-        transposed += tag == "convtranspose"
+    of = lambda arrays: convolution(meta, arrays) if meta["op"] == "conv2d" else chain(tag, transposed, arrays)
+    (statements, weights), (_, slopes) = of(a), gradients(meta, a, of)
+    transposed += tag == "convtranspose"
+    # The loss is the mean square of y − t, or for classes the cross-entropy of softmax.
+    learnt |= {f"{name}/target/y": np.float32(a["t"]), f"{name}/loss/y": a["loss"].reshape(1), f"{name}/in/x": a["dx"]}
+    learnt |= {f"{name}/w/{k}": v for k, v in slopes.items() if "running" not in k}
     # Statistics of the batch need its axis.
     declared = f"tensor x {dims(a['x'].shape)}" if tag == "bn_train" else f"input x {dims(a['x'].shape[1:])}"
     cases.add(name, [declared] + statements, {"x": a["x"]}, {"y": a["y"]}, weights)
 cases.save()
+write_safetensors(DATA / "cases/torch_gradients.safetensors", learnt)
