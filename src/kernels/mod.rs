@@ -28,6 +28,7 @@ mod panels;
 mod planar_conv;
 mod pointwise;
 mod pool;
+mod pool_grad;
 mod reduce;
 mod resize;
 mod rows;
@@ -43,5 +44,6 @@ pub use tasks::{lower, lower_traced};
 #[cfg(test)]
 mod testbed;
 mod tiles;
+mod weight_grad;
 mod window;
 mod winograd;

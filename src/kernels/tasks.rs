@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::lower::{LowerError, Lowering};
 use super::step::{Lowered, Nest, Step};
 use super::{
-    contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, reduce, resize,
-    softmax, strips, winograd,
+    contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, pool_grad,
+    reduce, resize, softmax, strips, weight_grad, winograd,
 };
 use crate::plan::{BufferId, Plan, Task, TaskKind};
 
@@ -100,6 +100,8 @@ pub(super) fn nests(
         TaskKind::PlanarConv(task) => planar_conv::lower(task, out, low),
         TaskKind::Depthwise(task) => depthwise::lower(task, out, low),
         TaskKind::Pool(task) => pool::lower(task, out, low),
+        TaskKind::WeightGrad(task) => weight_grad::lower(task, out, low),
+        TaskKind::MaxPoolGrad(task) => pool_grad::lower(task, out, low),
         TaskKind::Pointwise(task) => Ok(vec![pointwise::lower(task, out, low)?]),
         TaskKind::Reduce(task) => Ok(vec![reduce::lower(task, out, low)?]),
         TaskKind::Softmax(task) => Ok(vec![softmax::lower(task, out, low)?]),

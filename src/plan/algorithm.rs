@@ -96,6 +96,7 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
             if spatial { first } else { Planar }
         }
         Op::Unary(_) | Op::Prelu => first,
+        Op::MaxPoolGrad(_) => Blocked,
         Op::Binary(_) => {
             let dims = dims4(&node.ty);
             let whole = |v: &&Value| dims4(graph.ty(**v)) == dims && of(v) == Blocked;
@@ -130,7 +131,6 @@ fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
         | Op::Reshape
         | Op::Expand
         | Op::WeightGrad(_)
-        | Op::MaxPoolGrad(_)
         | Op::Transpose { .. } => Planar,
     }
 }

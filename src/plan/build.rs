@@ -92,7 +92,10 @@ fn own_halos(
                 LayoutKind::Planar
             }
             Some((super::algorithm::Algorithm::Depthwise(kind), _)) => kind,
-            None => kinds[value.index()],
+            None => match &node.op {
+                Op::WeightGrad(conv) => super::grad::input_kind(graph, node, conv, kinds[x.index()]),
+                _ => kinds[value.index()],
+            },
         };
         let have = &mut halos[x.index()];
         if want.is_none() || kind != kinds[x.index()] || !(have.is_none() || have.fill == want.fill) {

@@ -21,6 +21,7 @@ mod conv;
 mod copies;
 mod cost;
 mod fuse;
+mod grad;
 mod known;
 mod matmul;
 mod memory;

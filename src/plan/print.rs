@@ -138,6 +138,24 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
             t.stride[1],
             epilogue(&t.epilogue.expr)
         ),
+        TaskKind::WeightGrad(t) => format!(
+            "{} with {}{} taps {} stride {},{}",
+            b(&t.x),
+            b(&t.dy),
+            if t.depthwise { " depthwise" } else { "" },
+            t.taps.len(),
+            t.stride[0],
+            t.stride[1]
+        ),
+        TaskKind::MaxPoolGrad(t) => format!(
+            "{} with {} kernel {},{} stride {},{}",
+            b(&t.x),
+            b(&t.dy),
+            t.kernel[0],
+            t.kernel[1],
+            t.stride[0],
+            t.stride[1]
+        ),
         TaskKind::Pointwise(t) => expression(t),
         TaskKind::Reduce(t) => format!("{:?} {} axes {:?}", t.kind, b(&t.x), t.axes),
         TaskKind::Softmax(t) => format!("{} as [{}, {}, {}]", b(&t.x), t.outer, t.n, t.inner),

@@ -18,6 +18,8 @@ impl Builder<'_> {
                 self.values.set_own(value, id);
                 Ok(())
             }
+            Op::WeightGrad(conv) => self.weight_grad(value, node, conv),
+            Op::MaxPoolGrad(window) => self.max_pool_grad(value, node, window),
             Op::Expand => {
                 let id = self.expand(node.args[0], node, LayoutKind::Planar)?;
                 self.values.set_own(value, id);

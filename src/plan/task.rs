@@ -35,6 +35,10 @@ pub enum TaskKind {
     Depthwise(Depthwise),
     /// Maximum or mean of windows; both layouts.
     Pool(Pool),
+    /// The gradient of a convolution's weight.
+    WeightGrad(WeightGrad),
+    /// The gradient of a max pool's input.
+    MaxPoolGrad(MaxPoolGrad),
     /// Elementwise; operands are broadcast where an axis is 1.
     Pointwise(Pointwise),
     /// Over axes of `[lead, channels, height, width]`; the result has 1 there.
@@ -267,6 +271,42 @@ pub struct Depthwise {
     pub epilogue: Epilogue,
 }
 
+/// `out[o, c, t] = Σ_{n, y, x} dy[n, o, y, x] · x[n, c, y·sy + t.dy, x·sx + t.dx]`. `dy` is blocked, `x` planar or
+/// blocked, or blocked alone where `depthwise`. `out` is blocked, `[1, O, C, taps]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightGrad {
+    /// The convolution's input. Its halo holds 0.
+    pub x: BufferId,
+    /// The gradient of its output.
+    pub dy: BufferId,
+    /// Whether each channel has weights of its own: c is 0 then, and `x` has the channel o.
+    pub depthwise: bool,
+    /// Row and column offsets in `x` from `(y·sy, x·sx)`.
+    pub taps: Vec<(i32, i32)>,
+    /// Step of the output in the input, `[h, w]`.
+    pub stride: [u32; 2],
+}
+
+/// `out` is 0, and each `dy` is added to the first of its window's elements, row by row, that is the maximum. All
+/// buffers are blocked; what windows reach outside of `x` is −∞ in its halo, and is written in that of `out`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaxPoolGrad {
+    /// The pool's input.
+    pub x: BufferId,
+    /// The gradient of its output.
+    pub dy: BufferId,
+    /// Rows and columns of a window.
+    pub kernel: [u32; 2],
+    /// From one to the next of them.
+    pub dilation: [u32; 2],
+    /// From one window to the next.
+    pub stride: [u32; 2],
+    /// Row and column of the first window's first element.
+    pub first: [i32; 2],
+    /// Rows above and columns on the left that `out` has around its planes.
+    pub edge: [u32; 2],
+}
+
 /// See [`TaskKind::Pool`]. Reads the halo of `x`: −∞ for maxima, 0 for means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
@@ -450,6 +490,14 @@ impl TaskKind {
                 reads.push(t.x);
                 Some(&t.epilogue)
             }
+            TaskKind::WeightGrad(t) => {
+                reads.extend([t.x, t.dy]);
+                None
+            }
+            TaskKind::MaxPoolGrad(t) => {
+                reads.extend([t.x, t.dy]);
+                None
+            }
             TaskKind::Pointwise(t) => {
                 reads.extend(t.buffers());
                 None
@@ -500,6 +548,8 @@ impl TaskKind {
             TaskKind::PlanarConv(_) => "planar",
             TaskKind::Depthwise(_) => "depthwise",
             TaskKind::Pool(_) => "pool",
+            TaskKind::WeightGrad(_) => "weight_grad",
+            TaskKind::MaxPoolGrad(_) => "maxpool_grad",
             TaskKind::Pointwise(_) => "pointwise",
             TaskKind::Reduce(_) => "reduce",
             TaskKind::Softmax(_) => "softmax",

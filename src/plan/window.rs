@@ -59,11 +59,17 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node, winograd: Option<&Choice>)
         Op::Conv(conv) => (&conv.window, conv.border.fill()),
         Op::Filter(window, border) => (window, border.fill()),
         Op::Pool(pool) => (&pool.window, pool_fill(pool.kind)),
+        Op::WeightGrad(conv) => (&conv.window, Fill::Zero),
+        Op::MaxPoolGrad(window) => (window, Fill::NegInfinity),
         Op::ConvTranspose(conv) => return super::transposed::transposed_halo(graph, node, conv),
         _ => return Ok(Halo::NONE),
     };
+    let windows = match (&node.op, node.args.as_slice()) {
+        (Op::WeightGrad(_) | Op::MaxPoolGrad(_), &[_, dy]) => graph.ty(dy),
+        _ => &node.ty,
+    };
     let (Some([_, h, w]), Some([_, oh, ow])) =
-        (node.args.first().and_then(|x| graph.ty(*x).chw()), node.ty.chw())
+        (node.args.first().and_then(|x| graph.ty(*x).chw()), windows.chw())
     else {
         return Err(PlanError::Bug("a window on a value without rows and columns"));
     };

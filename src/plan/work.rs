@@ -37,7 +37,12 @@ fn multiply_adds(plan: &Plan, task: &Task) -> u64 {
         TaskKind::Winograd(t) => product(&[product(&out), 9, channels(t.tiles.x, 1)]),
         TaskKind::MatMul(t) => product(&[out[0], t.columns, t.inner]),
         TaskKind::Depthwise(t) => product(&[product(&out), t.taps.len() as u64]),
+        TaskKind::WeightGrad(t) => {
+            let dy = plan.buffer(t.dy).dims;
+            product(&[product(&dy), out[2], t.taps.len() as u64])
+        }
         TaskKind::WinogradTiles(_)
+        | TaskKind::MaxPoolGrad(_)
         | TaskKind::Pool(_)
         | TaskKind::Pointwise(_)
         | TaskKind::Reduce(_)
@@ -60,6 +65,8 @@ fn bytes(plan: &Plan, task: &Task) -> u64 {
         TaskKind::Winograd(t) => (Some(t.tiles.x), inside(out)),
         TaskKind::Depthwise(t) => (Some(t.x), inside(out)),
         TaskKind::Pool(t) => (Some(t.x), inside(out)),
+        TaskKind::WeightGrad(t) => (Some(t.x), inside(out)),
+        TaskKind::MaxPoolGrad(t) => (Some(t.x), inside(out)),
         TaskKind::Copy(copy) => {
             let ends = [plan.buffer(copy.x), out].into_iter().filter(|end| !is_local(end));
             return ends.count() as u64 * copied(copy);

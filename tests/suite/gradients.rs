@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use convc::graph::Graph;
-use convc::graph::eval::evaluate;
 use convc::graph::grad::with_gradients;
 use convc::graph::verify::verify;
 use convc::tensor::{Tensor, TensorView};
 
 use crate::cases::{Case, data, load, tensors};
+use crate::executors::Executor;
 
 /// Where PyTorch's own f32 lies: absolute and as much relative.
 const CLOSE: f32 = 1e-5;
@@ -61,6 +61,12 @@ fn seed(case: &Case, target: &Tensor) -> Vec<f32> {
 
 #[test]
 fn layers_and_chains_of_pytorch() {
+    for executor in Executor::all() {
+        held_to_pytorch(executor);
+    }
+}
+
+fn held_to_pytorch(executor: Executor) {
     let recorded = recorded();
     let mut wrong = Vec::new();
     let mut held = 0;
@@ -73,7 +79,7 @@ fn layers_and_chains_of_pytorch() {
         assert_eq!(verify(&whole), Ok(()), "{}", case.name);
         let dy = seed(&case, &want.target);
         let dy = TensorView::new(case.outputs[0].shape(), &dy).expect("the lengths agree");
-        let results = evaluate(&whole, &[x.view(), dy], params.tensors()).expect("it runs");
+        let results = executor.run(&whole, &[x.view(), dy], params.tensors());
         for (output, result) in whole.outputs.iter().zip(&results).skip(1) {
             let name = output.name.strip_prefix("d.").expect("a gradient");
             let key = if name == "x" { "in/x".to_owned() } else { format!("w/{name}") };
@@ -89,7 +95,7 @@ fn layers_and_chains_of_pytorch() {
                 .find(|(e, r)| (*e - *r).abs() > CLOSE * (1.0 + e.abs()) || r.is_nan());
             held += 1;
             if let Some((e, r)) = far {
-                wrong.push(format!("{}: {name}: {r} instead of {e}", case.name));
+                wrong.push(format!("{executor:?}: {}: {name}: {r} instead of {e}", case.name));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Norms and norm pools become operations that the planner knows.
+//! Norms, norm pools and gradients of groups become operations that the planner knows.
 //!
 //! What is one node in the graph as it was checked, so that it can be named and exported, is here a few
 //! reductions with elementwise steps between them, which are fused later.
@@ -7,7 +7,7 @@ use super::compose::Compose;
 use super::rewrite::Rewrite;
 use crate::graph::shape::channel_axis;
 use crate::graph::{
-    BinaryOp, Border, Graph, Node, Op, Pads, Pool, PoolKind, ReduceKind, UnaryOp, Value, Window,
+    BinaryOp, Border, Conv, Graph, Node, Op, Pads, Pool, PoolKind, ReduceKind, UnaryOp, Value, Window,
 };
 
 /// Replaces group and layer norms, local response norms, norm pools and the logarithm of a softmax.
@@ -42,6 +42,7 @@ fn expanded(parts: &mut Compose<'_, '_, '_>, node: &Node, x: Value) -> Option<Va
         Op::LayerNorm { axes, eps } => layer_norm(parts, x, *axes, *eps),
         Op::Lrn { size, alpha, beta, k } => lrn(parts, x, *size, [*alpha, *beta, *k]),
         Op::LogSoftmax { axis } => Some(log_softmax(parts, x, *axis)),
+        Op::WeightGrad(conv) => grouped_weight_grad(parts, x, conv),
         Op::Pool(Pool { kind: PoolKind::Lp { p }, window }) => norm_pool(parts, x, *p, window),
         _ => None,
     }
@@ -219,4 +220,34 @@ fn whole_power(parts: &mut Compose<'_, '_, '_>, x: Value, p: u32) -> Value {
     }
     let size = parts.unary(UnaryOp::Abs, x);
     parts.binary(BinaryOp::Mul, even, size)
+}
+
+/// Groups of several channels, one by one.
+fn grouped_weight_grad(parts: &mut Compose<'_, '_, '_>, x: Value, conv: &Conv) -> Option<Value> {
+    let dy = parts.arg(1)?;
+    let (of_x, of_dy) = (parts.ty(x), parts.ty(dy));
+    let ([c, ..], [o, ..]) = (of_x.chw()?, of_dy.chw()?);
+    let (c_group, o_group) = (c.checked_div(conv.groups)?, o.checked_div(conv.groups)?);
+    if conv.groups == 1 || (c_group, o_group) == (1, 1) {
+        return None;
+    }
+    let of_group = |parts: &mut Compose<'_, '_, '_>, value: Value, group: u64, size: u64| {
+        let mut ty = parts.ty(value);
+        let axis = ty.dims.len().checked_sub(3)?;
+        let mut start = vec![0; ty.dims.len()];
+        *start.get_mut(axis)? = group * size;
+        *ty.dims.get_mut(axis)? = size;
+        let step = vec![1; ty.dims.len()];
+        Some(parts.op(Op::Slice { start, step }, vec![value], ty))
+    };
+    let single = Op::WeightGrad(Conv { groups: 1, ..*conv });
+    let mut ty = parts.node.ty.clone();
+    *ty.dims.first_mut()? = o_group;
+    let mut joined = Vec::new();
+    for group in 0..conv.groups {
+        let (x, dy) = (of_group(parts, x, group, c_group)?, of_group(parts, dy, group, o_group)?);
+        joined.push(parts.op(single.clone(), vec![x, dy], ty.clone()));
+    }
+    let ty = parts.node.ty.clone();
+    Some(parts.op(Op::Concat { axis: 0 }, joined, ty))
 }
