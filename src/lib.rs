@@ -58,6 +58,7 @@ pub mod source;
 pub mod syntax;
 pub mod target;
 pub mod tensor;
+pub mod train;
 
 #[cfg(feature = "cli")]
 pub mod cli;

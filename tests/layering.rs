@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime"],
     &["pipeline", "onnx"],
     &["model"],
+    &["train"],
     &["cli"],
 ];
 

@@ -58,6 +58,7 @@ commands! {
     Check = check, "Finds every error in models";
     Explain = explain, "Shows each layer's shape, formula, cost and receptive field";
     Compare = compare, "Holds compiled code to the evaluator or to recorded outputs, layer by layer";
+    Train = train, "Learns a model's weights from data";
     Bench = bench, "Measures a program, as a whole and layer by layer, beside what the machine can do";
     Import = import, "Makes a readable text and a weight file of an ONNX network";
     Export = export, "Writes a model as an ONNX file";
@@ -80,6 +81,7 @@ Examples:
   convc explain resnet18.conv                     see what each layer does and costs
   convc compare lenet.conv                        hold compiled code to the evaluator
   convc bench resnet18.onnx                       time it, layer by layer
+  convc train lenet.conv --data mnist/ --loss cross_entropy   learn its weights
   convc emit --stage asm edges.conv               read its machine code
   convc run net.onnx photo.png                   an ONNX network as it is
   convc import net.onnx                          … as a text that can be read and changed

@@ -100,6 +100,11 @@ impl Opened {
         Ok(opened)
     }
 
+    /// The model.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The folder that files named in the text are relative to.
     pub(super) fn folder(&self) -> &Path {
         &self.folder

@@ -1,8 +1,8 @@
 //! Arrays, pictures and weight files, read with limits and written whole or not at all.
 
-#[cfg(feature = "cli")]
 pub mod atomic;
 mod error;
+pub mod idx;
 pub mod npy;
 #[cfg(feature = "cli")]
 pub mod npz;

@@ -29,6 +29,7 @@ pub use memory::{Memory, memory};
 pub use options::Options;
 pub use profile::{Part, parts};
 pub use program::{Port, Program, Scratch, Stats};
+pub(crate) use program::{machine_code, pool_for};
 pub use session::Session;
 pub use weights::Weights;
 

@@ -127,7 +127,7 @@ impl Program {
         let loaded = machine_code(&planned, options, &mut stats)?;
         warnings.extend(weights.warnings);
         let (params, seeded) = (weights.params, weights.seeded);
-        let pool = pool(&loaded, options);
+        let pool = pool_for(&loaded, options);
         let placed = placed(&params, options.placement)?;
         let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), &placed))?;
         let labels = labels(model, options, &graph)?;
@@ -151,7 +151,7 @@ impl Program {
     pub(super) fn with_graph(&self, graph: Graph, options: &Options) -> Result<Program, Error> {
         let mut stats = Stats::default();
         let loaded = machine_code(&graph, options, &mut stats)?;
-        let pool = self.pool.clone().or_else(|| pool(&loaded, options));
+        let pool = self.pool.clone().or_else(|| pool_for(&loaded, options));
         let packed = timed(&mut stats.pack, || loaded.prepare_on(executor(pool.as_ref()), &self.placed))?;
         Ok(Program {
             inputs: ports(&graph, graph.inputs.iter().map(|i| (&i.name, i.value))),
@@ -419,7 +419,7 @@ fn ports<'a>(graph: &Graph, named: impl Iterator<Item = (&'a String, Value)>) ->
 }
 
 /// The pool that is shared, or one with as many threads as there are parts of a step at most.
-fn pool(loaded: &Loaded, options: &Options) -> Option<Arc<Pool>> {
+pub(crate) fn pool_for(loaded: &Loaded, options: &Options) -> Option<Arc<Pool>> {
     if options.pool.is_some() {
         return options.pool.clone();
     }
@@ -435,7 +435,7 @@ fn executor(pool: Option<&Arc<Pool>>) -> &dyn Executor {
 }
 
 /// A graph to code that can run.
-fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
+pub(crate) fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
     let (target, backend) = (options.resolved_target(), options.resolved_backend());
     let plan = timed(&mut stats.plan, || pipeline::plan(graph, &options.plan_options()))?;
     let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;

@@ -4,7 +4,7 @@ mod load;
 mod seed;
 mod table;
 
-pub use load::tensors_of_shape;
+pub use load::{tensors_of, tensors_of_shape};
 pub use table::{Table, to_safetensors};
 
 use crate::graph::Graph;

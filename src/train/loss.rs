@@ -28,7 +28,9 @@ impl Loss {
     /// The axes of a target for outputs with the axes `dims`, samples first.
     pub fn target(self, dims: &[u64]) -> Vec<u64> {
         match (self, dims) {
-            (Loss::CrossEntropy, [n, _, rest @ ..]) => std::iter::once(*n).chain(rest.iter().copied()).collect(),
+            (Loss::CrossEntropy, [n, _, rest @ ..]) => {
+                std::iter::once(*n).chain(rest.iter().copied()).collect()
+            }
             _ => dims.to_vec(),
         }
     }

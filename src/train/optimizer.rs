@@ -97,7 +97,10 @@ impl Optimizer {
                     false => (p, decayed(b, p, g, weight_decay)?),
                 };
                 let [m, v] = moments else {
-                    return Err(GradError::Shape { name: "adam".into(), message: "it keeps two moments".into() });
+                    return Err(GradError::Shape {
+                        name: "adam".into(),
+                        message: "it keeps two moments".into(),
+                    });
                 };
                 let m = mixed(b, *m, g, first)?;
                 let square = b.mul(g, g)?;

@@ -26,6 +26,7 @@ mod stages;
 mod strips;
 mod textbook;
 mod threads;
+mod training;
 mod winograd;
 
 mod syntax;

@@ -22,11 +22,13 @@ mod matrix;
 mod movement;
 mod pool;
 mod reduce;
+mod statistics;
 mod vjp;
 mod whole;
 
 pub use border::plain_borders;
 pub use build::Builder;
+pub use statistics::{Running, with_batch_statistics};
 pub use vjp::with_gradients;
 pub use whole::with_samples;
 

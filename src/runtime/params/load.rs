@@ -22,7 +22,7 @@ impl Params {
     /// Values from the bytes of a safetensors file in f32, f16 or bf16.
     ///
     /// Every parameter takes the tensor of its key, or of the first of its aliases that is there. A
-    /// PReLU of C slopes may find one for all. Tensors that no parameter takes give a warning, or
+    /// PReLU of C slopes may find one for all. `NAME.w` and `NAME.b` stand for `NAME.weight` and `NAME.bias`. Tensors that no parameter takes give a warning, or
     /// with `strict` an error; `num_batches_tracked`, which PyTorch stores beside each batchnorm, is
     /// passed over. On success the warnings come with the values.
     ///
@@ -57,6 +57,20 @@ impl Params {
         }
         Ok((Params { tensors }, diagnostics))
     }
+}
+
+/// All tensors of f32, f16 or bf16 of a safetensors file, by their keys.
+///
+/// # Errors
+/// If the file is damaged.
+pub fn tensors_of(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
+    let mut found = BTreeMap::new();
+    for (key, view) in read(bytes)? {
+        let Some(elements) = elements(&view) else { continue };
+        let data: Vec<f32> = elements.collect();
+        found.insert(key, Tensor::new(view.shape(), data).map_err(|e| e.to_string())?);
+    }
+    Ok(found)
 }
 
 /// The keys of a safetensors file's tensors of one shape, in their order; none where the file is damaged.
@@ -111,9 +125,17 @@ fn explain(error: &SafeTensorError) -> String {
 }
 
 /// The key under which the file has a parameter.
-fn key_in<'a>(file: &Tensors<'_>, param: &'a Param) -> Option<&'a str> {
-    let mut keys = std::iter::once(&param.key).chain(&param.aliases);
-    keys.find(|key| file.contains_key(*key)).map(String::as_str)
+fn key_in<'f>(file: &'f Tensors<'_>, param: &Param) -> Option<&'f str> {
+    let keys = || std::iter::once(&param.key).chain(&param.aliases);
+    let short = || keys().filter_map(|key| short(key));
+    let found = keys().find_map(|key| file.get_key_value(key));
+    found.or_else(|| short().find_map(|key| file.get_key_value(&key))).map(|(key, _)| key.as_str())
+}
+
+/// `conv1.w` for `conv1.weight`, `conv1.b` for `conv1.bias`, as who writes trainers by hand likes it.
+fn short(key: &str) -> Option<String> {
+    let stem = key.strip_suffix("eight").filter(|stem| stem.ends_with(".w"));
+    stem.or_else(|| key.strip_suffix("ias").filter(|stem| stem.ends_with(".b"))).map(str::to_owned)
 }
 
 /// Converts a tensor to what a parameter wants.

@@ -1,0 +1,97 @@
+//! Samples, and the order in which they are seen.
+
+use crate::tensor::{LengthError, Tensor};
+
+/// Samples with what is wanted of each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// The model's inputs, samples first.
+    pub inputs: Vec<Tensor>,
+    /// Targets, samples first; of classes their numbers.
+    pub target: Tensor,
+}
+
+/// Some samples of a set.
+pub struct Batch {
+    /// The model's inputs.
+    pub inputs: Vec<Tensor>,
+    /// Targets.
+    pub target: Tensor,
+}
+
+impl Dataset {
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        self.target.shape().first().copied().unwrap_or(0)
+    }
+
+    /// The samples of some numbers, which are below [`Dataset::samples`].
+    ///
+    /// # Errors
+    /// If an input has fewer samples than the target.
+    pub fn batch(&self, numbers: &[usize]) -> Result<Batch, LengthError> {
+        let inputs = self.inputs.iter().map(|tensor| gather(tensor, numbers)).collect::<Result<_, _>>()?;
+        Ok(Batch { inputs, target: gather(&self.target, numbers)? })
+    }
+}
+
+fn gather(tensor: &Tensor, numbers: &[usize]) -> Result<Tensor, LengthError> {
+    let mut shape = tensor.shape().to_vec();
+    let samples = shape.first().copied().unwrap_or(0);
+    let each = tensor.data().len() / samples.max(1);
+    if let Some(first) = shape.first_mut() {
+        *first = numbers.len();
+    }
+    let of = |&n: &usize| tensor.data().get(n * each..(n + 1) * each).unwrap_or_default();
+    let mut data = Vec::with_capacity(numbers.len() * each);
+    for number in numbers {
+        data.extend_from_slice(of(number));
+    }
+    Tensor::new(&shape, data)
+}
+
+/// The order of samples in an epoch: shuffled by the seed and the epoch alone, so that a run that is resumed
+/// sees what the whole run would have seen.
+pub fn shuffled(samples: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..samples).collect();
+    let mut state = seed ^ epoch.wrapping_mul(0xd134_2543_de82_ef95);
+    // SplitMix64 (Steele, Lea and Flood, 2014).
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    // Fisher and Yates; the product's upper half is a number below i + 1.
+    for i in (1..samples).rev() {
+        let j = (u128::from(next()) * (i as u128 + 1)) >> 64;
+        order.swap(i, j as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_is_seen_once_an_epoch_in_an_order_of_its_own() {
+        let (first, second) = (shuffled(100, 7, 0), shuffled(100, 7, 1));
+        assert_ne!(first, second);
+        assert_eq!(first, shuffled(100, 7, 0));
+        for order in [first, second] {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_batch_has_the_samples_of_its_numbers() {
+        let x = Tensor::new(&[3, 2], vec![0.0, 1.0, 10.0, 11.0, 20.0, 21.0]).expect("it fits");
+        let set = Dataset { inputs: vec![x], target: Tensor::new(&[3], vec![0.0, 1.0, 2.0]).expect("it fits") };
+        let batch = set.batch(&[2, 0]).expect("they are there");
+        assert_eq!(batch.inputs[0].data(), [20.0, 21.0, 0.0, 1.0]);
+        assert_eq!(batch.target.data(), [2.0, 0.0]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Training beside what PyTorch did from the same start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use convc::train::{Loss, Optimizer, TrainOptions, Trainer};
+use convc::{Math, Model, Options, Tensor};
+
+use crate::cases::{array, data, tensors};
+
+/// Samples by their numbers.
+fn gather(tensor: &Tensor, numbers: &[f32]) -> Tensor {
+    let each = tensor.data().len() / tensor.shape()[0];
+    let data = numbers.iter().flat_map(|&n| tensor.data()[n as usize * each..][..each].iter().copied());
+    let mut shape = tensor.shape().to_vec();
+    shape[0] = numbers.len();
+    Tensor::new(&shape, data.collect()).expect("the lengths agree")
+}
+
+/// The largest difference, as a share of what is allowed: `close` absolute and as much relative.
+fn worst(got: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>, close: f32) -> f32 {
+    assert!(!expected.is_empty());
+    let mut worst = 0.0f32;
+    for (key, expected) in expected {
+        let got = &got[key];
+        assert_eq!(got.shape(), expected.shape(), "{key}");
+        for (g, e) in got.data().iter().zip(expected.data()) {
+            worst = worst.max((g - e).abs() / (close * (1.0 + e.abs())));
+        }
+    }
+    worst
+}
+
+fn weights(trainer: &Trainer) -> BTreeMap<String, Tensor> {
+    let table = trainer.weights().expect("there are weights");
+    table.into_iter().map(|(key, tensor)| (key, Tensor::clone(&tensor))).collect()
+}
+
+fn file(path: &Path) -> BTreeMap<String, Tensor> {
+    // Its keys are `c1.w` and `c1.b`.
+    let full = |key: String| key.replace(".w", ".weight").replace(".b", ".bias");
+    let found = tensors(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+    found.into_iter().map(|(key, tensor)| (full(key), tensor)).collect()
+}
+
+#[test]
+fn digits_go_the_way_of_pytorch() {
+    let folder = data("train/digits8x8_cnn");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let set = std::fs::read(examples.join("digits8x8.npz")).expect("the data set is there");
+    let set: BTreeMap<String, Tensor> =
+        convc::io::npz::read(&set, 1 << 30).expect("it is sound").into_iter().collect();
+    let model = Model::from_path(examples.join("digits.conv")).expect("it is sound");
+    let options = Options::default().math(Math::Strict).weights_file(folder.join("init.safetensors"));
+    let mut train = TrainOptions::new(Loss::CrossEntropy);
+    train.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
+    train.rate = 0.05;
+    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    let order = array(&folder.join("batch_indices.npy"));
+    let losses = array(&folder.join("losses_fp64.npy"));
+    let (x, y) = (&set["x_train"], &set["y_train"]);
+    for (step, (batch, &expected)) in order.data().chunks(order.shape()[1]).zip(losses.data()).enumerate() {
+        let loss = trainer.step(&[gather(x, batch).view()], gather(y, batch).view()).expect("it runs");
+        // PyTorch's own f32 and f64 runs are 5e-6 apart at the end.
+        assert!((loss - expected).abs() < 2e-5, "step {step}: {loss} instead of {expected}");
+        let name = format!("params_after_{}.safetensors", step + 1);
+        if folder.join(&name).exists() {
+            let far = worst(&weights(&trainer), &file(&folder.join(&name)), 1e-5);
+            assert!(far <= 1.0, "{name}: {far} times what is allowed");
+        }
+    }
+    assert_eq!(trainer.steps(), 440);
+    let result = trainer.evaluate(&[set["x_test"].view()], set["y_test"].view()).expect("it runs");
+    let accuracy = result.accuracy.expect("classes have an accuracy");
+    assert!((accuracy - 0.983).abs() < 0.01, "{accuracy}");
+}
+
+#[test]
+fn a_checkpoint_goes_on_with_the_same_bits() {
+    let text = "model m {\n input x [2, 6, 6]\n c = conv(kernel=3, out=9, pad=1)\n batchnorm\n relu\n \
+                d = conv(kernel=3, out=3, stride=2, groups=3)\n}";
+    let model = Model::from_str("m.conv", text).expect("it is sound");
+    let mut train = TrainOptions::new(Loss::Mse);
+    train.optimizer = Optimizer::Adam { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01, decoupled: true };
+    let batch = |k: usize, shape: &[usize]| {
+        let len = shape.iter().product();
+        let data = (0..len).map(|i| ((i * 37 + k * 11) % 41) as f32 / 20.0 - 1.0).collect();
+        Tensor::new(shape, data).expect("the lengths agree")
+    };
+    let steps = |trainer: &mut Trainer, from: usize, to: usize| {
+        for k in from..to {
+            let (x, t) = (batch(k, &[5, 2, 6, 6]), batch(k + 1, &[5, 3, 2, 2]));
+            trainer.step(&[x.view()], t.view()).expect("it runs");
+        }
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("half.safetensors");
+    let start = |threads| {
+        Trainer::new(&model, &Options::default().threads(threads), train.clone()).expect("it can be trained")
+    };
+    let mut whole = start(1);
+    steps(&mut whole, 0, 3);
+    whole.checkpoint(&path).expect("it is written");
+    steps(&mut whole, 3, 6);
+    for threads in [1, 2, 7] {
+        let mut resumed = start(threads);
+        resumed.resume(&path).expect("it is read");
+        assert_eq!(resumed.steps(), 3);
+        steps(&mut resumed, 3, 6);
+        assert_eq!(weights(&resumed), weights(&whole), "{threads} threads");
+    }
+    // What is written last is a weight file as any other.
+    let options = Options::default().weights_file(&path);
+    model.weights(&model.graph(&options).expect("it is sound").0, &options).expect("it is a weight file");
+}
