@@ -37,7 +37,9 @@ pub enum IdxError {
 /// # Errors
 /// If the bytes are no IDX file of unsigned bytes, or not all of one.
 pub fn read(bytes: &[u8]) -> Result<Idx, IdxError> {
-    let Some((&[0, 0, 8, rank], mut rest)) = bytes.split_first_chunk::<4>() else { return Err(IdxError::Header) };
+    let Some((&[0, 0, 8, rank], mut rest)) = bytes.split_first_chunk::<4>() else {
+        return Err(IdxError::Header);
+    };
     if usize::from(rank) > limits::RANK {
         return Err(IdxError::Header);
     }

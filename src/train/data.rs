@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn a_batch_has_the_samples_of_its_numbers() {
         let x = Tensor::new(&[3, 2], vec![0.0, 1.0, 10.0, 11.0, 20.0, 21.0]).expect("it fits");
-        let set = Dataset { inputs: vec![x], target: Tensor::new(&[3], vec![0.0, 1.0, 2.0]).expect("it fits") };
+        let set =
+            Dataset { inputs: vec![x], target: Tensor::new(&[3], vec![0.0, 1.0, 2.0]).expect("it fits") };
         let batch = set.batch(&[2, 0]).expect("they are there");
         assert_eq!(batch.inputs[0].data(), [20.0, 21.0, 0.0, 1.0]);
         assert_eq!(batch.target.data(), [2.0, 0.0]);
