@@ -78,6 +78,36 @@ fn digits_go_the_way_of_pytorch() {
 }
 
 #[test]
+fn the_kernel_of_edges_is_learned_as_pytorch_learns_it() {
+    let folder = data("train/edge_kernel");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/textbook");
+    let set = std::fs::read(examples.join("edges_6x8.npz")).expect("the data set is there");
+    let set: BTreeMap<String, Tensor> =
+        convc::io::npz::read(&set, 1 << 30).expect("it is sound").into_iter().collect();
+    let model = Model::from_path(examples.join("edge_kernel.conv")).expect("it is sound");
+    let options = Options::default().weights_file(folder.join("init.safetensors"));
+    let mut train = TrainOptions::new(Loss::Mse);
+    train.rate = 0.1;
+    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    let losses = array(&folder.join("losses.npy"));
+    let mut last = f32::INFINITY;
+    for (epoch, &expected) in losses.data().iter().enumerate() {
+        let loss = trainer.step(&[set["x"].view()], set["y"].view()).expect("it runs");
+        assert!((loss - expected).abs() <= 1e-5 * (1.0 + expected), "epoch {epoch}: {loss}, not {expected}");
+        assert!(loss < last, "epoch {epoch}: {loss} after {last}");
+        last = loss;
+    }
+    assert!(worst(&weights(&trainer), &file(&folder.join("final.safetensors")), 1e-5) <= 1.0);
+    // What the example says: 100 epochs stop short, 1000 arrive.
+    let kernel = |trainer: &Trainer| weights(trainer)["k.weight"].data().to_vec();
+    assert!((kernel(&trainer)[0] - 0.934).abs() < 1e-3, "{:?}", kernel(&trainer));
+    for _ in 0..900 {
+        trainer.step(&[set["x"].view()], set["y"].view()).expect("it runs");
+    }
+    assert!((kernel(&trainer)[0] - 1.0).abs() < 1e-5 && (kernel(&trainer)[1] + 1.0).abs() < 1e-5);
+}
+
+#[test]
 fn a_checkpoint_goes_on_with_the_same_bits() {
     let text = "model m {\n input x [2, 6, 6]\n c = conv(kernel=3, out=9, pad=1)\n bn = batchnorm\n relu\n \
                 d = conv(kernel=3, out=3, stride=2, groups=3)\n}";
