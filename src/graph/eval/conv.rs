@@ -1,20 +1,20 @@
 //! Convolution, filters and the transposed convolution.
 
 use super::border;
+use super::number::{Number, View, wide};
 use super::shape::planes;
 use crate::graph::{Border, Conv, ConvTranspose, Window};
-use crate::tensor::TensorView;
 
 /// Output channels that one pass over a window's elements computes.
 const LANES: usize = 8;
 
 /// [`crate::graph::Op::Conv`]
-pub(super) fn conv(
+pub(super) fn conv<T: Number>(
     conv: &Conv,
-    x: TensorView<'_>,
-    w: TensorView<'_>,
-    bias: Option<TensorView<'_>>,
-    out: &mut [f32],
+    x: View<'_, T>,
+    w: View<'_, T>,
+    bias: Option<View<'_, T>>,
+    out: &mut [T],
     out_dims: &[usize],
 ) {
     let (samples, [c, height, width]) = planes(x.shape());
@@ -34,12 +34,12 @@ pub(super) fn conv(
 }
 
 /// [`crate::graph::Op::Filter`]: every channel is a sample of one channel.
-pub(super) fn filter(
+pub(super) fn filter<T: Number>(
     window: Window,
     border: Border,
-    x: TensorView<'_>,
-    taps: TensorView<'_>,
-    out: &mut [f32],
+    x: View<'_, T>,
+    taps: View<'_, T>,
+    out: &mut [T],
     out_dims: &[usize],
 ) {
     let (samples, [c, height, width]) = planes(x.shape());
@@ -73,7 +73,7 @@ struct Correlation {
 }
 
 impl Correlation {
-    fn run(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    fn run<T: Number>(&self, x: &[T], w: &[T], bias: Option<&[T]>, out: &mut [T]) {
         let pad = self.window.pad;
         let rows = border::table(self.size[0], pad.top, pad.bottom, self.border);
         let cols = border::table(self.size[1], pad.left, pad.right, self.border);
@@ -94,8 +94,8 @@ impl Correlation {
                         self.gather(x, &rows, &cols, [oy, ox], &mut patch);
                         let at = oy * self.out_size[1] + ox;
                         panels.dot(&patch, |output, sum| {
-                            let sum = sum + bias.map_or(0.0, |b| f64::from(b[output]));
-                            out[output * out_plane + at] = sum as f32;
+                            let sum = sum + bias.map_or(0.0, |b| wide(b[output]));
+                            out[output * out_plane + at] = T::round(sum);
                         });
                     }
                 }
@@ -104,9 +104,9 @@ impl Correlation {
     }
 
     /// The elements that the output at `[oy, ox]` sees, in the order of a weight: channel, row, column.
-    fn gather(
+    fn gather<T: Number>(
         &self,
-        x: &[f32],
+        x: &[T],
         rows: &[Option<usize>],
         cols: &[Option<usize>],
         [oy, ox]: [usize; 2],
@@ -123,7 +123,7 @@ impl Correlation {
                 let cols = cols.iter().step_by(dx).take(kernel[1] as usize);
                 for (col, element) in cols.zip(&mut patch) {
                     *element = match (row, col) {
-                        (Some(row), Some(col)) => f64::from(row[*col]),
+                        (Some(row), Some(col)) => wide(row[*col]),
                         _ => 0.0,
                     };
                 }
@@ -141,11 +141,10 @@ struct Panels {
 }
 
 impl Panels {
-    fn pack(w: &[f32], products: usize) -> Panels {
+    fn pack<T: Number>(w: &[T], products: usize) -> Panels {
         let blocks = w.chunks_exact(LANES * products);
-        let rest = blocks.remainder().iter().map(|&v| f64::from(v)).collect();
-        let lanes =
-            |block: &[f32], k: usize| std::array::from_fn(|lane| f64::from(block[lane * products + k]));
+        let rest = blocks.remainder().iter().map(|&v| wide(v)).collect();
+        let lanes = |block: &[T], k: usize| std::array::from_fn(|lane| wide(block[lane * products + k]));
         let blocks = blocks.flat_map(|block| (0..products).map(move |k| lanes(block, k))).collect();
         Panels { products, blocks, rest }
     }
@@ -177,12 +176,12 @@ impl Panels {
 }
 
 /// [`crate::graph::Op::ConvTranspose`]: each input element adds its multiple of the kernel to the output.
-pub(super) fn conv_transpose(
+pub(super) fn conv_transpose<T: Number>(
     op: &ConvTranspose,
-    x: TensorView<'_>,
-    w: TensorView<'_>,
-    bias: Option<TensorView<'_>>,
-    out: &mut [f32],
+    x: View<'_, T>,
+    w: View<'_, T>,
+    bias: Option<View<'_, T>>,
+    out: &mut [T],
     out_dims: &[usize],
 ) {
     let (samples, [c, height, width]) = planes(x.shape());
@@ -197,7 +196,7 @@ pub(super) fn conv_transpose(
     for (plane, out) in out.chunks_exact_mut(oh * ow).enumerate().take(samples * groups * outputs) {
         let (sample, output) = (plane / (groups * outputs), plane % (groups * outputs));
         let (group, in_group) = (output / outputs, output % outputs);
-        sums.fill(bias.map_or(0.0, |b| f64::from(b.data()[output])));
+        sums.fill(bias.map_or(0.0, |b| wide(b.data()[output])));
         for channel in group * inputs..(group + 1) * inputs {
             let x = &x.data()[(sample * c + channel) * height * width..][..height * width];
             let w = &w.data()[(channel * outputs + in_group) * kh * kw..][..kh * kw];
@@ -210,24 +209,24 @@ pub(super) fn conv_transpose(
                     for (ix, &element) in x[iy * width..(iy + 1) * width].iter().enumerate() {
                         let ox = (ix * sx + j * dx).checked_sub(left);
                         if let Some(sum) = ox.and_then(|ox| row.get_mut(ox)) {
-                            *sum += f64::from(weight) * f64::from(element);
+                            *sum += wide(weight) * wide(element);
                         }
                     }
                 }
             }
         }
         for (o, &sum) in out.iter_mut().zip(&sums) {
-            *o = sum as f32;
+            *o = T::round(sum);
         }
     }
 }
 
 /// [`crate::graph::Op::WeightGrad`]
-pub(super) fn weight_grad(
+pub(super) fn weight_grad<T: Number>(
     conv: &Conv,
-    x: TensorView<'_>,
-    dy: TensorView<'_>,
-    out: &mut [f32],
+    x: View<'_, T>,
+    dy: View<'_, T>,
+    out: &mut [T],
     out_dims: &[usize],
 ) {
     let (samples, [c, height, width]) = planes(x.shape());
@@ -249,11 +248,11 @@ pub(super) fn weight_grad(
                         let Some(row) = rows(y, i) else { continue };
                         for z in 0..ow {
                             let Some(col) = cols(z, j) else { continue };
-                            sum += f64::from(dy[y * ow + z]) * f64::from(x[row * width + col]);
+                            sum += wide(dy[y * ow + z]) * wide(x[row * width + col]);
                         }
                     }
                 }
-                *out = sum as f32;
+                *out = T::round(sum);
             }
         }
     }

@@ -2,13 +2,13 @@
 //!
 //! The functions are `libm`'s, not the host's: the reference gives the same bits everywhere.
 
+use super::number::{Number, View, wide};
 use super::shape::{around, channel_axis, each_index, strides};
 use crate::graph::{BinaryOp, UnaryOp};
-use crate::tensor::TensorView;
 
 /// [`crate::graph::Op::Unary`] of one element.
-pub(super) fn unary(op: UnaryOp, x: f32) -> f32 {
-    let v = f64::from(x);
+pub(super) fn unary<T: Number>(op: UnaryOp, x: T) -> T {
+    let v = wide(x);
     let result = match op {
         UnaryOp::Neg => -v,
         UnaryOp::Abs => v.abs(),
@@ -24,12 +24,12 @@ pub(super) fn unary(op: UnaryOp, x: f32) -> f32 {
         UnaryOp::Reciprocal => 1.0 / v,
         UnaryOp::Erf => libm::erf(v),
         UnaryOp::Relu => clamp(v, 0.0, f64::INFINITY),
-        UnaryOp::Clamp { lo, hi } => clamp(v, f64::from(lo), f64::from(hi)),
-        UnaryOp::LeakyRelu { slope } => leaky(v, f64::from(slope)),
-        UnaryOp::Elu { alpha } => elu(v, f64::from(alpha)),
-        UnaryOp::Selu { alpha, gamma } => f64::from(gamma) * elu(v, f64::from(alpha)),
+        UnaryOp::Clamp { lo, hi } => clamp(v, wide(lo), wide(hi)),
+        UnaryOp::LeakyRelu { slope } => leaky(v, wide(slope)),
+        UnaryOp::Elu { alpha } => elu(v, wide(alpha)),
+        UnaryOp::Selu { alpha, gamma } => wide(gamma) * elu(v, wide(alpha)),
         UnaryOp::Celu { alpha } => {
-            let alpha = f64::from(alpha);
+            let alpha = wide(alpha);
             if v > 0.0 { v } else { alpha * libm::expm1(v / alpha) }
         }
         // 1 + erf(z) = erfc(−z), which does not cancel for negative z.
@@ -45,17 +45,17 @@ pub(super) fn unary(op: UnaryOp, x: f32) -> f32 {
         UnaryOp::Softplus => softplus(v),
         UnaryOp::Softsign => v / (1.0 + v.abs()),
         UnaryOp::Mish => v * libm::tanh(softplus(v)),
-        UnaryOp::HardSigmoid { alpha, beta } => clamp(f64::from(alpha) * v + f64::from(beta), 0.0, 1.0),
+        UnaryOp::HardSigmoid { alpha, beta } => clamp(wide(alpha) * v + wide(beta), 0.0, 1.0),
         UnaryOp::HardSwish => v * clamp(v / 6.0 + 0.5, 0.0, 1.0),
         UnaryOp::ThresholdedRelu { alpha } => {
-            if v > f64::from(alpha) {
+            if v > wide(alpha) {
                 v
             } else {
                 0.0
             }
         }
     };
-    result as f32
+    T::round(result)
 }
 
 /// `min(max(v, lo), hi)`; NaN stays NaN.
@@ -83,8 +83,8 @@ fn softplus(v: f64) -> f64 {
 }
 
 /// [`crate::graph::Op::Binary`] of two elements.
-fn binary_of(op: BinaryOp, a: f32, b: f32) -> f32 {
-    let (x, y) = (f64::from(a), f64::from(b));
+fn binary_of<T: Number>(op: BinaryOp, a: T, b: T) -> T {
+    let (x, y) = (wide(a), wide(b));
     let result = match op {
         BinaryOp::Add => x + y,
         BinaryOp::Sub => x - y,
@@ -96,15 +96,15 @@ fn binary_of(op: BinaryOp, a: f32, b: f32) -> f32 {
         BinaryOp::Max if x.is_nan() || x > y => x,
         BinaryOp::Max => y,
     };
-    result as f32
+    T::round(result)
 }
 
 /// [`crate::graph::Op::Binary`]: an axis of length 1, or one that is missing in front, is repeated.
-pub(super) fn binary(
+pub(super) fn binary<T: Number>(
     op: BinaryOp,
-    a: TensorView<'_>,
-    b: TensorView<'_>,
-    out: &mut [f32],
+    a: View<'_, T>,
+    b: View<'_, T>,
+    out: &mut [T],
     out_dims: &[usize],
 ) {
     if a.shape() == out_dims && b.shape() == out_dims {
@@ -132,28 +132,28 @@ fn repeating(dims: &[usize], out_dims: &[usize]) -> Vec<usize> {
 }
 
 /// Applies a function to each element and the number of its channel.
-fn by_channel(x: TensorView<'_>, out: &mut [f32], f: impl Fn(usize, f64) -> f64) {
+fn by_channel<T: Number>(x: View<'_, T>, out: &mut [T], f: impl Fn(usize, f64) -> f64) {
     let [_, channels, inner] = match x.shape() {
         [] => [1; 3],
         dims => around(dims, channel_axis(dims)),
     };
     for (plane, (x, out)) in x.data().chunks_exact(inner).zip(out.chunks_exact_mut(inner)).enumerate() {
         for (x, out) in x.iter().zip(out) {
-            *out = f(plane % channels, f64::from(*x)) as f32;
+            *out = T::round(f(plane % channels, wide(*x)));
         }
     }
 }
 
 /// [`crate::graph::Op::Prelu`]
-pub(super) fn prelu(x: TensorView<'_>, slope: TensorView<'_>, out: &mut [f32]) {
+pub(super) fn prelu<T: Number>(x: View<'_, T>, slope: View<'_, T>, out: &mut [T]) {
     let slope = slope.data();
-    by_channel(x, out, |channel, v| leaky(v, f64::from(slope[if slope.len() == 1 { 0 } else { channel }])));
+    by_channel(x, out, |channel, v| leaky(v, wide(slope[if slope.len() == 1 { 0 } else { channel }])));
 }
 
 /// [`crate::graph::Op::BatchNorm`]; `per_channel` are scale, shift, mean and variance.
-pub(super) fn batch_norm(eps: f32, x: TensorView<'_>, per_channel: [TensorView<'_>; 4], out: &mut [f32]) {
+pub(super) fn batch_norm<T: Number>(eps: f32, x: View<'_, T>, per_channel: [View<'_, T>; 4], out: &mut [T]) {
     by_channel(x, out, |channel, v| {
-        let [scale, shift, mean, variance] = per_channel.map(|p| f64::from(p.data()[channel]));
-        (v - mean) / (variance + f64::from(eps)).sqrt() * scale + shift
+        let [scale, shift, mean, variance] = per_channel.map(|p| wide(p.data()[channel]));
+        (v - mean) / (variance + wide(eps)).sqrt() * scale + shift
     });
 }

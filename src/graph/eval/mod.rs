@@ -9,6 +9,7 @@ mod conv;
 mod elementwise;
 mod movement;
 mod norm;
+mod number;
 mod reduce;
 mod shape;
 
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use super::verify::verify;
 use super::{Graph, Node, Op, Type, Value};
 use crate::tensor::{Tensor, TensorView};
+use number::{Number, View};
 
 /// Why a graph could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,19 +104,41 @@ pub fn evaluate(
     inputs: &[TensorView<'_>],
     params: &[Tensor],
 ) -> Result<Vec<Tensor>, EvalError> {
-    let mut evaluation = Evaluation::new(graph, inputs, params)?;
-    let mut uses = graph.uses();
-    for (value, node) in graph.values() {
-        evaluation.compute(value, node)?;
-        for arg in &node.args {
-            let left = &mut uses[arg.index()];
-            *left -= 1;
-            if *left == 0 {
-                evaluation.values[arg.index()] = Cow::Borrowed(&[]);
+    let batch = checked(graph, inputs, params)?;
+    let inputs = inputs.iter().map(|x| Cow::Borrowed(x.data())).collect();
+    let params = params.iter().map(|p| Cow::Borrowed(p.data())).collect();
+    let evaluation = Evaluation::of_outputs(graph, inputs, params, batch)?;
+    graph.outputs.iter().map(|o| evaluation.tensor(o.value)).collect()
+}
+
+/// As [`evaluate`], every value stored as f64: for differences of values that are close to each other. Inputs
+/// and parameters are rows of elements; the graph has no batched value.
+///
+/// # Errors
+/// If the numbers of elements do not fit the graph.
+pub fn evaluate_wide(
+    graph: &Graph,
+    inputs: &[Vec<f64>],
+    params: &[Vec<f64>],
+) -> Result<Vec<Vec<f64>>, EvalError> {
+    verified(graph)?;
+    let of_inputs = graph.inputs.iter().map(|i| (&i.name, graph.ty(i.value).elements()));
+    let of_params = graph.params.iter().map(|p| (&p.key, p.dims.iter().product()));
+    for (list, given) in [(of_inputs.collect::<Vec<_>>(), inputs), (of_params.collect(), params)] {
+        if list.len() != given.len() {
+            return Err(EvalError::InputCount { expected: list.len(), given: given.len() });
+        }
+        for ((name, elements), given) in list.into_iter().zip(given) {
+            if elements != given.len() as u64 {
+                let (expected, given) = (Type::plain([elements]), vec![given.len()]);
+                return Err(EvalError::InputShape { name: name.clone(), expected, batched: false, given });
             }
         }
     }
-    graph.outputs.iter().map(|o| evaluation.tensor(o.value)).collect()
+    let borrowed = |list: &'_ [Vec<f64>]| list.iter().map(|v| Cow::Owned(v.clone())).collect();
+    let batch = Batch { samples: 1, axis: false };
+    let evaluation = Evaluation::of_outputs(graph, borrowed(inputs), borrowed(params), batch)?;
+    Ok(graph.outputs.iter().map(|o| evaluation.values[o.value.index()].to_vec()).collect())
 }
 
 /// Evaluates every node's value, in the order of [`Graph::nodes`]; otherwise as [`evaluate`].
@@ -126,7 +150,10 @@ pub fn evaluate_all(
     inputs: &[TensorView<'_>],
     params: &[Tensor],
 ) -> Result<Vec<Tensor>, EvalError> {
-    let mut evaluation = Evaluation::new(graph, inputs, params)?;
+    let batch = checked(graph, inputs, params)?;
+    let inputs = inputs.iter().map(|x| Cow::Borrowed(x.data())).collect();
+    let params = params.iter().map(|p| Cow::Borrowed(p.data())).collect();
+    let mut evaluation = Evaluation::new(graph, inputs, params, batch);
     for (value, node) in graph.values() {
         evaluation.compute(value, node)?;
     }
@@ -142,44 +169,74 @@ struct Batch {
 }
 
 /// The values computed so far.
-struct Evaluation<'a> {
+struct Evaluation<'a, T: Clone> {
     graph: &'a Graph,
-    inputs: &'a [TensorView<'a>],
-    params: &'a [Tensor],
+    inputs: Vec<Cow<'a, [T]>>,
+    params: Vec<Cow<'a, [T]>>,
     batch: Batch,
     /// By node; a batched value holds its samples one after the other.
-    values: Vec<Cow<'a, [f32]>>,
+    values: Vec<Cow<'a, [T]>>,
 }
 
-impl<'a> Evaluation<'a> {
-    fn new(
+/// The graph keeps its invariants: what follows indexes by its numbers without asking again.
+fn verified(graph: &Graph) -> Result<(), EvalError> {
+    match verify(graph).err().and_then(|problems| problems.into_iter().next()) {
+        Some(problem) => Err(EvalError::Invalid { name: problem.place, reason: problem.message }),
+        None => Ok(()),
+    }
+}
+
+/// Inputs and parameters fit the graph; the batch that the inputs agree about.
+fn checked(graph: &Graph, inputs: &[TensorView<'_>], params: &[Tensor]) -> Result<Batch, EvalError> {
+    verified(graph)?;
+    let batch = batch_of(graph, inputs)?;
+    if params.len() != graph.params.len() {
+        return Err(EvalError::ParamCount { expected: graph.params.len(), given: params.len() });
+    }
+    for (param, tensor) in graph.params.iter().zip(params) {
+        if !same(&param.dims, tensor.shape()) {
+            let (key, expected) = (param.key.clone(), param.dims.clone());
+            return Err(EvalError::ParamShape { key, expected, given: tensor.shape().to_vec() });
+        }
+    }
+    Ok(batch)
+}
+
+impl<'a, T: Number> Evaluation<'a, T> {
+    fn new(graph: &'a Graph, inputs: Vec<Cow<'a, [T]>>, params: Vec<Cow<'a, [T]>>, batch: Batch) -> Self {
+        let values = vec![Cow::Borrowed(&[][..]); graph.nodes.len()];
+        Evaluation { graph, inputs, params, batch, values }
+    }
+
+    /// Computes all nodes; values that nothing reads any more are dropped on the way.
+    fn of_outputs(
         graph: &'a Graph,
-        inputs: &'a [TensorView<'a>],
-        params: &'a [Tensor],
-    ) -> Result<Evaluation<'a>, EvalError> {
-        // What follows indexes by the graph's numbers without asking again.
-        if let Some(problem) = verify(graph).err().and_then(|problems| problems.into_iter().next()) {
-            return Err(EvalError::Invalid { name: problem.place, reason: problem.message });
-        }
-        let batch = batch_of(graph, inputs)?;
-        if params.len() != graph.params.len() {
-            return Err(EvalError::ParamCount { expected: graph.params.len(), given: params.len() });
-        }
-        for (param, tensor) in graph.params.iter().zip(params) {
-            if !same(&param.dims, tensor.shape()) {
-                let (key, expected) = (param.key.clone(), param.dims.clone());
-                return Err(EvalError::ParamShape { key, expected, given: tensor.shape().to_vec() });
+        inputs: Vec<Cow<'a, [T]>>,
+        params: Vec<Cow<'a, [T]>>,
+        batch: Batch,
+    ) -> Result<Self, EvalError> {
+        let mut evaluation = Evaluation::new(graph, inputs, params, batch);
+        let mut uses = graph.uses();
+        for (value, node) in graph.values() {
+            evaluation.compute(value, node)?;
+            for arg in &node.args {
+                let left = &mut uses[arg.index()];
+                *left -= 1;
+                if *left == 0 {
+                    evaluation.values[arg.index()] = Cow::Borrowed(&[]);
+                }
             }
         }
-        let values = vec![Cow::Borrowed(&[][..]); graph.nodes.len()];
-        Ok(Evaluation { graph, inputs, params, batch, values })
+        Ok(evaluation)
     }
 
     fn compute(&mut self, value: Value, node: &Node) -> Result<(), EvalError> {
         let result = match &node.op {
-            Op::Input(i) => Cow::Borrowed(self.inputs[*i as usize].data()),
-            Op::Const(i) => Cow::Borrowed(&self.graph.consts[*i as usize].data[..]),
-            Op::Param(i) => Cow::Borrowed(self.params[*i as usize].data()),
+            Op::Input(i) => self.inputs[*i as usize].clone(),
+            Op::Const(i) => {
+                Cow::Owned(self.graph.consts[*i as usize].data.iter().map(|&v| T::of(v)).collect())
+            }
+            Op::Param(i) => self.params[*i as usize].clone(),
             _ => Cow::Owned(self.apply(node)?),
         };
         self.values[value.index()] = result;
@@ -187,7 +244,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Applies a node's operation to each sample.
-    fn apply(&self, node: &Node) -> Result<Vec<f32>, EvalError> {
+    fn apply(&self, node: &Node) -> Result<Vec<T>, EvalError> {
         let dims = sizes(&node.ty);
         let len: usize = dims.iter().product();
         let samples = if node.ty.batched { self.batch.samples } else { 1 };
@@ -202,14 +259,15 @@ impl<'a> Evaluation<'a> {
                 let data = &self.values[arg.index()];
                 let arg_len: usize = dims.iter().product();
                 let start = if self.graph.ty(arg).batched { sample * arg_len } else { 0 };
-                let view = TensorView::new(dims, &data[start..start + arg_len]);
-                args.push(view.map_err(|e| invalid(node, e))?);
+                args.push(View::new(dims, &data[start..start + arg_len]));
             }
             apply_op(node, &args, out, &dims)?;
         }
         Ok(out)
     }
+}
 
+impl Evaluation<'_, f32> {
     /// A value as a tensor.
     fn tensor(&self, value: Value) -> Result<Tensor, EvalError> {
         let node = self.graph.node(value);
@@ -222,7 +280,12 @@ impl<'a> Evaluation<'a> {
 }
 
 /// Applies an operation to the arguments of one sample.
-fn apply_op(node: &Node, args: &[TensorView<'_>], out: &mut [f32], dims: &[usize]) -> Result<(), EvalError> {
+fn apply_op<T: Number>(
+    node: &Node,
+    args: &[View<'_, T>],
+    out: &mut [T],
+    dims: &[usize],
+) -> Result<(), EvalError> {
     match (&node.op, args) {
         (Op::Conv(op), &[x, w]) => conv::conv(op, x, w, None, out, dims),
         (Op::Conv(op), &[x, w, b]) => conv::conv(op, x, w, Some(b), out, dims),
@@ -315,11 +378,11 @@ fn same(dims: &[u64], shape: &[usize]) -> bool {
 }
 
 /// Zeros, or `None` where memory does not suffice.
-fn zeros(samples: usize, len: usize) -> Option<Vec<f32>> {
+fn zeros<T: Number>(samples: usize, len: usize) -> Option<Vec<T>> {
     let total = samples.checked_mul(len)?;
     let mut data = Vec::new();
     data.try_reserve_exact(total).ok()?;
-    data.resize(total, 0.0);
+    data.resize(total, T::of(0.0));
     Some(data)
 }
 

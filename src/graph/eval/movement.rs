@@ -1,13 +1,13 @@
 //! Operations that move elements, and the resize.
 
 use super::border;
+use super::number::{Number, View, wide};
 use super::shape::{around, each_index, planes, strides};
 use crate::graph::resample::{Tap, extrapolation, taps};
 use crate::graph::{Border, PadMode, Resize};
-use crate::tensor::TensorView;
 
 /// [`crate::graph::Op::Concat`]
-pub(super) fn concat(axis: usize, parts: &[TensorView<'_>], out: &mut [f32], out_dims: &[usize]) {
+pub(super) fn concat<T: Number>(axis: usize, parts: &[View<'_, T>], out: &mut [T], out_dims: &[usize]) {
     let [_, len, inner] = around(out_dims, axis);
     let mut start = 0;
     for part in parts {
@@ -20,15 +20,21 @@ pub(super) fn concat(axis: usize, parts: &[TensorView<'_>], out: &mut [f32], out
 }
 
 /// [`crate::graph::Op::Slice`]
-pub(super) fn slice(start: &[u64], step: &[i64], x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+pub(super) fn slice<T: Number>(
+    start: &[u64],
+    step: &[i64],
+    x: View<'_, T>,
+    out: &mut [T],
+    out_dims: &[usize],
+) {
     let axes = out_dims.iter().zip(start.iter().zip(step)).map(|(&n, (&start, &step))| {
         (0..n as i64).map(|i| usize::try_from(start as i64 + i * step).ok()).collect()
     });
-    pick(&axes.collect::<Vec<_>>(), 0.0, x, out);
+    pick(&axes.collect::<Vec<_>>(), T::of(0.0), x, out);
 }
 
 /// [`crate::graph::Op::Pad`]
-pub(super) fn pad(before: &[u64], after: &[u64], mode: PadMode, x: TensorView<'_>, out: &mut [f32]) {
+pub(super) fn pad<T: Number>(before: &[u64], after: &[u64], mode: PadMode, x: View<'_, T>, out: &mut [T]) {
     let (border, fill) = match mode {
         PadMode::Constant(fill) => (Border::Zero, fill),
         PadMode::Replicate => (Border::Replicate, 0.0),
@@ -37,11 +43,11 @@ pub(super) fn pad(before: &[u64], after: &[u64], mode: PadMode, x: TensorView<'_
     };
     let sides = before.iter().zip(after);
     let axes = x.shape().iter().zip(sides).map(|(&n, (&b, &a))| border::table(n, b, a, border));
-    pick(&axes.collect::<Vec<_>>(), fill, x, out);
+    pick(&axes.collect::<Vec<_>>(), T::of(fill), x, out);
 }
 
 /// Each output element is the element of `x` that its axes' tables name, or `fill`.
-fn pick(axes: &[Vec<Option<usize>>], fill: f32, x: TensorView<'_>, out: &mut [f32]) {
+fn pick<T: Number>(axes: &[Vec<Option<usize>>], fill: T, x: View<'_, T>, out: &mut [T]) {
     let strides = strides(x.shape());
     let dims: Vec<usize> = axes.iter().map(Vec::len).collect();
     let mut out = out.iter_mut();
@@ -54,7 +60,7 @@ fn pick(axes: &[Vec<Option<usize>>], fill: f32, x: TensorView<'_>, out: &mut [f3
 }
 
 /// [`crate::graph::Op::Transpose`]
-pub(super) fn transpose(perm: &[usize], x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+pub(super) fn transpose<T: Number>(perm: &[usize], x: View<'_, T>, out: &mut [T], out_dims: &[usize]) {
     let strides = strides(x.shape());
     let strides: Vec<usize> = perm.iter().map(|&axis| strides[axis]).collect();
     let mut out = out.iter_mut();
@@ -67,7 +73,7 @@ pub(super) fn transpose(perm: &[usize], x: TensorView<'_>, out: &mut [f32], out_
 }
 
 /// [`crate::graph::Op::PixelShuffle`]
-pub(super) fn pixel_shuffle(factor: u64, x: TensorView<'_>, out: &mut [f32]) {
+pub(super) fn pixel_shuffle<T: Number>(factor: u64, x: View<'_, T>, out: &mut [T]) {
     let r = factor as usize;
     let (samples, [channels, height, width]) = planes(x.shape());
     let (out_height, out_width) = (height * r, width * r);
@@ -82,29 +88,28 @@ pub(super) fn pixel_shuffle(factor: u64, x: TensorView<'_>, out: &mut [f32]) {
 }
 
 /// [`crate::graph::Op::Resize`]
-pub(super) fn resize(op: &Resize, x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+pub(super) fn resize<T: Number>(op: &Resize, x: View<'_, T>, out: &mut [T], out_dims: &[usize]) {
     let (_, [_, height, width]) = planes(x.shape());
     let (_, [_, oh, ow]) = planes(out_dims);
     let rows = taps(op, 0, height as u64, oh as u64);
     let cols = taps(op, 1, width as u64, ow as u64);
-    let element =
-        |x: &[f32], row: &Tap, col: &Tap| f64::from(x[row.index as usize * width + col.index as usize]);
+    let element = |x: &[T], row: &Tap, col: &Tap| wide(x[row.index as usize * width + col.index as usize]);
     for (x, out) in x.data().chunks_exact(height * width).zip(out.chunks_exact_mut(oh * ow)) {
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(ow)) {
             for (col, out) in cols.iter().zip(out) {
                 if row.is_empty() || col.is_empty() {
-                    *out = extrapolation(op);
+                    *out = T::of(extrapolation(op));
                     continue;
                 }
                 let line = |r: &Tap| r.weight * col.iter().map(|c| c.weight * element(x, r, c)).sum::<f64>();
-                *out = row.iter().map(line).sum::<f64>() as f32;
+                *out = T::round(row.iter().map(line).sum::<f64>());
             }
         }
     }
 }
 
 /// [`crate::graph::Op::Expand`]
-pub(super) fn expand(x: TensorView<'_>, out: &mut [f32], out_dims: &[usize]) {
+pub(super) fn expand<T: Number>(x: View<'_, T>, out: &mut [T], out_dims: &[usize]) {
     let missing = out_dims.len() - x.shape().len();
     let strides = strides(x.shape());
     let mut at = 0;

@@ -1,15 +1,15 @@
 //! Norms by a value's own statistics, in f64 throughout.
 
+use super::number::{Number, View, wide};
 use super::shape::{around, channel_axis};
-use crate::tensor::TensorView;
 
 /// [`crate::graph::Op::GroupNorm`]; `affine` are the scale and the shift, as far as there are any.
-pub(super) fn group_norm(
+pub(super) fn group_norm<T: Number>(
     groups: u64,
     eps: f32,
-    x: TensorView<'_>,
-    affine: &[TensorView<'_>],
-    out: &mut [f32],
+    x: View<'_, T>,
+    affine: &[View<'_, T>],
+    out: &mut [T],
 ) {
     let [outer, channels, inner] = around(x.shape(), channel_axis(x.shape()));
     let len = channels / groups as usize * inner;
@@ -22,12 +22,12 @@ pub(super) fn group_norm(
 }
 
 /// [`crate::graph::Op::LayerNorm`]
-pub(super) fn layer_norm(
+pub(super) fn layer_norm<T: Number>(
     axes: usize,
     eps: f32,
-    x: TensorView<'_>,
-    affine: &[TensorView<'_>],
-    out: &mut [f32],
+    x: View<'_, T>,
+    affine: &[View<'_, T>],
+    out: &mut [T],
 ) {
     let rank = x.shape().len();
     let len: usize = x.shape()[rank - axes..].iter().product();
@@ -37,19 +37,19 @@ pub(super) fn layer_norm(
 }
 
 /// Subtracts the mean and divides by the deviation, then applies `then` to each position's value.
-fn standardise(eps: f32, x: &[f32], out: &mut [f32], then: impl Fn(usize, f64) -> f64) {
+fn standardise<T: Number>(eps: f32, x: &[T], out: &mut [T], then: impl Fn(usize, f64) -> f64) {
     let count = x.len() as f64;
-    let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-    let variance = x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;
-    let deviation = (variance + f64::from(eps)).sqrt();
+    let mean = x.iter().map(|&v| wide(v)).sum::<f64>() / count;
+    let variance = x.iter().map(|&v| (wide(v) - mean).powi(2)).sum::<f64>() / count;
+    let deviation = (variance + wide(eps)).sqrt();
     for (i, (out, &x)) in out.iter_mut().zip(x).enumerate() {
-        *out = then(i, (f64::from(x) - mean) / deviation) as f32;
+        *out = T::round(then(i, (wide(x) - mean) / deviation));
     }
 }
 
 /// A value times the scale plus the shift at `i`.
-fn transformed(affine: &[TensorView<'_>], i: usize, value: f64) -> f64 {
-    let at = |part: usize| affine.get(part).map(|t| f64::from(t.data()[i]));
+fn transformed<T: Number>(affine: &[View<'_, T>], i: usize, value: f64) -> f64 {
+    let at = |part: usize| affine.get(part).map(|t| wide(t.data()[i]));
     value * at(0).unwrap_or(1.0) + at(1).unwrap_or(0.0)
 }
 
@@ -63,19 +63,19 @@ pub(super) struct Response {
 }
 
 /// [`crate::graph::Op::Lrn`]
-pub(super) fn lrn(of: Response, x: TensorView<'_>, out: &mut [f32]) {
+pub(super) fn lrn<T: Number>(of: Response, x: View<'_, T>, out: &mut [T]) {
     let [_, channels, inner] = around(x.shape(), channel_axis(x.shape()));
     let before = ((of.size - 1) / 2) as usize;
     let after = (of.size - 1) as usize - before;
-    let (alpha, beta, k) = (f64::from(of.alpha), f64::from(of.beta), f64::from(of.k));
+    let (alpha, beta, k) = (wide(of.alpha), wide(of.beta), wide(of.k));
     let sample = channels * inner;
     for (x, out) in x.data().chunks_exact(sample).zip(out.chunks_exact_mut(sample)) {
         for (i, out) in out.iter_mut().enumerate() {
             let (c, at) = (i / inner, i % inner);
             let window = c.saturating_sub(before)..c.saturating_add(after).saturating_add(1).min(channels);
-            let squares: f64 = window.map(|c| f64::from(x[c * inner + at]).powi(2)).sum();
+            let squares: f64 = window.map(|c| wide(x[c * inner + at]).powi(2)).sum();
             let base = k + alpha / of.size as f64 * squares;
-            *out = (f64::from(x[i]) / libm::pow(base, beta)) as f32;
+            *out = T::round(wide(x[i]) / libm::pow(base, beta));
         }
     }
 }
