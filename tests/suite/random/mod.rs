@@ -1,6 +1,7 @@
 //! Random graphs, not written as text: every operation on values of every rank, by every executor.
 
 mod extremes;
+mod gradients;
 mod maker;
 mod ops;
 
