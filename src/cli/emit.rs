@@ -7,6 +7,7 @@ use super::failure::{Failure, Outcome};
 use super::networks;
 use super::values::{BackendName, MathName};
 use crate::code::{self, Backend};
+use crate::graph::grad::with_gradients;
 use crate::graph::{self, Graph};
 use crate::model::{Error, Model, Options};
 use crate::pipeline;
@@ -17,6 +18,7 @@ use crate::target::Target;
 const EXAMPLES: &str = "\
 Examples:
   convc emit --stage graph lenet.conv                              the checked model
+  convc emit --grad lenet.conv                                     the same with its gradients
   convc emit --stage plan edges.conv --size H=480,W=640            what runs on which buffers
   convc emit --stage asm edges.conv --target x86_64-avx2           machine code for a pinned target
   convc emit --stage asm edges.conv --backend cranelift            the other emitter's";
@@ -28,8 +30,12 @@ pub(super) struct Args {
     choice: Choice,
 
     /// Which stage's result to print
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", default_value = "graph")]
     stage: Stage,
+
+    /// With the gradients of inputs and weights, of so many samples at once
+    #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "1")]
+    grad: Option<u64>,
 
     /// What code is made for: host, or the pinned x86_64-avx512, x86_64-avx2, x86_64, aarch64
     #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
@@ -88,6 +94,10 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     }
     let model = args.choice.open()?;
     let graph = model.graph_with_defaults(args.choice.sizes(), console)?;
+    let graph = match args.grad {
+        Some(samples) => with_gradients(&graph, samples.max(1)).map_err(|e| Failure::data(e.to_string()))?,
+        None => graph,
+    };
     if args.stage == Stage::Graph {
         console.print(format_args!("{}", graph::print::print(&graph)))?;
         return Ok(Outcome::Fine);
