@@ -146,7 +146,7 @@ fn batch(ty: &Type) -> &'static str {
 }
 
 /// Axes, lengths and elements within the limits, and no axis of length 0.
-fn limits_hold(ty: &Type) -> Result<(), String> {
+pub(crate) fn limits_hold(ty: &Type) -> Result<(), String> {
     if ty.dims.len() > limits::RANK {
         return Err(format!("{ty} has more than {} axes", limits::RANK));
     }

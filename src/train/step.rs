@@ -74,7 +74,7 @@ pub(super) fn step(
 ) -> Result<Built, TrainError> {
     let (graph, running) = with_batch_statistics(&whole(model, samples)?, momentum)?;
     let y = single_output(&graph)?;
-    let mut b = Builder::new(Graph { outputs: Vec::new(), ..graph });
+    let mut b = Builder::new(Graph { outputs: Vec::new(), ..graph }, 't');
     let y = loss.scores(&b, y);
     let target = loss.target(&b.dims(y));
     let target = input(&mut b, "target", target)?;
@@ -130,7 +130,7 @@ pub(super) fn step(
 pub(super) fn evaluation(model: &Graph, samples: u64, loss: Loss) -> Result<Built, TrainError> {
     let graph = whole(model, samples)?;
     let y = single_output(&graph)?;
-    let mut b = Builder::new(Graph { outputs: Vec::new(), ..graph });
+    let mut b = Builder::new(Graph { outputs: Vec::new(), ..graph }, 't');
     let y = loss.scores(&b, y);
     let target = loss.target(&b.dims(y));
     let target = input(&mut b, "target", target)?;

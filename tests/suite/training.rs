@@ -37,8 +37,12 @@ fn weights(trainer: &Trainer) -> BTreeMap<String, Tensor> {
 }
 
 fn file(path: &Path) -> BTreeMap<String, Tensor> {
-    // Its keys are `c1.w` and `c1.b`.
-    let full = |key: String| key.replace(".w", ".weight").replace(".b", ".bias");
+    // Keys may be `c1.w` and `c1.b`.
+    let full = |key: String| match (key.strip_suffix(".w"), key.strip_suffix(".b")) {
+        (Some(layer), _) => format!("{layer}.weight"),
+        (_, Some(layer)) => format!("{layer}.bias"),
+        _ => key,
+    };
     let found = tensors(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
     found.into_iter().map(|(key, tensor)| (full(key), tensor)).collect()
 }

@@ -11,7 +11,7 @@ use crate::graph::{Border, Conv, Graph, Op, PadMode, Pads, Value};
 /// If a padded value is too large.
 pub fn plain_borders(graph: &Graph) -> Result<Graph, GradError> {
     let mut map: Vec<Value> = Vec::with_capacity(graph.nodes.len());
-    let mut b = Builder::new(Graph { nodes: Vec::new(), ..graph.clone() });
+    let mut b = Builder::new(Graph { nodes: Vec::new(), ..graph.clone() }, 'p');
     for (_, node) in graph.values() {
         let mut node = node.clone();
         for arg in &mut node.args {

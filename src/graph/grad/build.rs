@@ -1,7 +1,9 @@
 //! Appending nodes to a graph, typed by the shape rules.
 
 use super::GradError;
+use crate::graph::print::op_name;
 use crate::graph::shape::infer::infer;
+use crate::graph::verify::limits_hold;
 use crate::graph::{BinaryOp, Const, Graph, Node, Op, ReduceKind, Type, UnaryOp, Value};
 use crate::source::Span;
 
@@ -11,14 +13,16 @@ pub struct Builder {
     pub graph: Graph,
     /// What nodes are named after, and where they come from.
     place: (String, Span),
+    /// What sets apart the names of what one pass and another one make for the same node.
+    mark: char,
     /// Nodes made, for their names.
     made: u32,
 }
 
 impl Builder {
-    /// Goes on where `graph` ends.
-    pub fn new(graph: Graph) -> Self {
-        Builder { graph, place: (String::from("grad"), Span::default()), made: 0 }
+    /// Goes on where `graph` ends. `mark` is this pass's own letter.
+    pub fn new(graph: Graph, mark: char) -> Self {
+        Builder { graph, place: (String::from("grad"), Span::default()), mark, made: 0 }
     }
 
     /// Nodes from here on belong to a node: their names begin with its.
@@ -47,9 +51,10 @@ impl Builder {
         let batched = types.iter().any(|t| t.batched);
         let ty = infer(&op, &types, &Type { batched, dims })
             .map_err(|e| GradError::Shape { name: self.place.0.clone(), message: e.message })?;
+        limits_hold(&ty).map_err(|message| GradError::Shape { name: self.place.0.clone(), message })?;
         self.made += 1;
         // A slash is in no name of the language, so these are unique.
-        let name = format!("{}/{}_d{}", self.place.0, crate::graph::print::op_name(&op), self.made);
+        let name = format!("{}/{}_{}{}", self.place.0, op_name(&op), self.mark, self.made);
         self.graph.nodes.push(Node { op, args: args.to_vec(), ty, name, span: self.place.1 });
         Ok(Value(self.graph.nodes.len() as u32 - 1))
     }

@@ -19,7 +19,7 @@ pub struct Running {
 /// # Errors
 /// If a value is too large.
 pub fn with_batch_statistics(graph: &Graph, momentum: f32) -> Result<(Graph, Vec<Running>), GradError> {
-    let mut b = Builder::new(Graph { nodes: Vec::new(), ..graph.clone() });
+    let mut b = Builder::new(Graph { nodes: Vec::new(), ..graph.clone() }, 'b');
     let mut map: Vec<Value> = Vec::with_capacity(graph.nodes.len());
     let mut running = Vec::new();
     for (_, node) in graph.values() {

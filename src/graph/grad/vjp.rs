@@ -22,7 +22,7 @@ pub fn with_gradients(graph: &Graph, samples: u64) -> Result<Graph, GradError> {
         })
         .collect();
     let outputs = graph.outputs.clone();
-    let mut b = Builder::new(graph);
+    let mut b = Builder::new(graph, 'd');
     let mut seeds = Vec::new();
     for output in outputs {
         let dims = b.dims(output.value);

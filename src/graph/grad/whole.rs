@@ -12,7 +12,7 @@ use crate::graph::{Graph, Op, Type, Value};
 pub fn with_samples(graph: &Graph, samples: u64) -> Result<Graph, GradError> {
     let mut whole = Whole {
         old: graph,
-        b: Builder::new(Graph { nodes: Vec::new(), ..graph.clone() }),
+        b: Builder::new(Graph { nodes: Vec::new(), ..graph.clone() }, 's'),
         map: Vec::with_capacity(graph.nodes.len()),
         samples,
     };

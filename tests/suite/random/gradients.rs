@@ -21,6 +21,8 @@ fn with_inputs(script: &[u64], samples: u64) -> Option<(Graph, Graph, Vec<Tensor
         Ok(whole) => whole,
         // The sign alone, which is constant but at 0.
         Err(GradError::None { .. }) => return None,
+        // The samples are one axis more than there may be.
+        Err(GradError::Shape { message, .. }) if message.contains("more than 8 axes") => return None,
         Err(error) => panic!("{error}"),
     };
     assert_eq!(verify(&whole), Ok(()));
@@ -48,7 +50,8 @@ fn held_to_differences(script: &[u64], samples: u64) {
     let (inputs, params) = (wide(&inputs), wide(&params));
     let outputs = graph.outputs.len();
     let seeds = &inputs[graph.inputs.len()..];
-    let run = |inputs: &[Vec<f64>], params: &[Vec<f64>]| evaluate_wide(&whole, inputs, params).expect("it runs");
+    let run =
+        |inputs: &[Vec<f64>], params: &[Vec<f64>]| evaluate_wide(&whole, inputs, params).expect("it runs");
     let loss = |results: &[Vec<f64>]| results.iter().zip(seeds).map(|(y, dy)| dot(y, dy)).sum::<f64>();
     let results = run(&inputs, &params);
     if results.iter().flatten().any(|v| !v.is_finite() || v.abs() > 1e6) {
