@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::ir::{Kernel, LANES};
 use super::step::{CallArg, KernelId};
 use crate::plan::strips::{Along, Rows, StripRows};
-use crate::plan::{BufferId, Halo, LayoutKind, Plan, Task, View, strips};
+use crate::plan::{Buffer, BufferId, Halo, LayoutKind, Plan, Task, View, strips};
 use crate::target::Target;
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
@@ -127,6 +127,19 @@ impl<'a> Lowering<'a> {
         match self.part(id) {
             Some(Part { halo: Some([top, bottom]), .. }) => Halo { top: *top, bottom: *bottom, ..halo },
             _ => halo,
+        }
+    }
+
+    /// A buffer of the plan.
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
+        self.plan.buffer(id)
+    }
+
+    /// The row of the picture that the view of a buffer begins with.
+    pub(crate) fn first_row(&self, id: BufferId) -> i64 {
+        match self.part(id) {
+            Some(Part { along: Along::Rows, first, .. }) => *first,
+            _ => 0,
         }
     }
 

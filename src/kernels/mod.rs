@@ -32,6 +32,7 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod stencil;
 mod strips;
 mod tasks;
 

@@ -28,11 +28,12 @@ mod pad;
 mod print;
 mod reduce;
 mod reshape;
+pub(crate) mod stencil;
 pub mod strips;
 mod transposed;
 mod values;
 mod verify;
-mod window;
+pub(crate) mod window;
 mod winograd;
 mod work;
 

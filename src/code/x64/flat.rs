@@ -268,7 +268,10 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             add(vector(*src), Role::Use);
             add(vector(*dst), Role::Def);
         }
-        Inst::Load { dst, addr } | Inst::LoadSplat { dst, addr } | Inst::LoadPart { dst, addr, .. } => {
+        Inst::Load { dst, addr }
+        | Inst::LoadSplat { dst, addr }
+        | Inst::LoadPart { dst, addr, .. }
+        | Inst::LoadLast { dst, addr, .. } => {
             add(pointer(addr.ptr), Role::Use);
             add(vector(*dst), Role::Def);
         }

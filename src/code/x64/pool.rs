@@ -14,6 +14,8 @@ pub(super) enum Constant {
     Scalar(u32),
     /// All ones in the first lanes, zeros in the others.
     Mask(u8),
+    /// All ones in the last lanes, zeros in the others.
+    LastMask(u8),
 }
 
 /// Constants, each once, in the order of their first use.
@@ -45,6 +47,9 @@ impl Pool {
                 Constant::Splat(bits) => [*bits; 8],
                 Constant::Mask(lanes) => {
                     std::array::from_fn(|lane| if lane < usize::from(*lanes) { u32::MAX } else { 0 })
+                }
+                Constant::LastMask(lanes) => {
+                    std::array::from_fn(|lane| if lane + usize::from(*lanes) < 8 { 0 } else { u32::MAX })
                 }
                 Constant::Scalar(_) => continue,
             };
