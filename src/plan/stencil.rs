@@ -19,7 +19,12 @@ const TAPS: usize = 32;
 
 /// Whether a window's taps are such that outputs of several rows share what they load: row by row, from left to
 /// right, at every column.
-pub(crate) fn is_stencil(taps: &[(i32, i32)], stride: [u32; 2], phase: &[Phase; 2], epilogue: &Epilogue) -> bool {
+pub(crate) fn is_stencil(
+    taps: &[(i32, i32)],
+    stride: [u32; 2],
+    phase: &[Phase; 2],
+    epilogue: &Epilogue,
+) -> bool {
     let near = |tap: &(i32, i32)| tap.1.unsigned_abs() <= FAR;
     !taps.is_empty()
         && taps.len() <= TAPS
@@ -66,7 +71,8 @@ impl Builder<'_> {
     pub(super) fn mix(&mut self, x: Value, task: &PlanarConv) -> Option<TaskKind> {
         let own = self.values.own(x)?;
         let single = |t: &PlanarConv| t.groups == 1 && t.phase == task.phase && !t.w_transposed;
-        let pointwise = task.taps == [(0, 0)] && task.tap_index == [0] && task.w_taps == 1 && task.stride == [1, 1];
+        let pointwise =
+            task.taps == [(0, 0)] && task.tap_index == [0] && task.w_taps == 1 && task.stride == [1, 1];
         let bare = |epilogue: &Epilogue| epilogue.expr.as_ref().is_none_or(|e| e.buffers().next().is_none());
         let buffer = |id: BufferId| &self.values.buffers[id.0 as usize];
         let channels = buffer(own).dims[1];

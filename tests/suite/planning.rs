@@ -56,6 +56,51 @@ fn readers_may_want_different_borders_of_one_value() {
     }
 }
 
+fn words(body: &str) -> Vec<&'static str> {
+    let optimised = pipeline::optimise(&graph(body));
+    let plan = pipeline::plan(&optimised, &PlanOptions::new(Target::host())).expect("the graph has a plan");
+    plan.run.iter().map(|task| task.kind.word()).collect()
+}
+
+#[test]
+fn windows_of_one_channel_read_the_callers_planes_as_they_lie() {
+    for (layer, task) in [
+        ("conv(kernel=3, pad=1, out=3, groups=3)", "depthwise"),
+        ("conv(kernel=(5, 3), pad=1, stride=(2, 1), out=6, groups=3)", "planar"),
+        ("filter(gaussian(5), pad=2) |> relu", "depthwise"),
+    ] {
+        let body = format!("  input x [3, 9, 21]\n  {layer}");
+        assert_eq!(words(&body), [task], "{layer}");
+        check(&body);
+        // Rows that are too short for it, and a border that is not zero.
+        let short = format!("  input x [3, 9, 11]\n  {layer}");
+        let other = body.replace("pad=", "border=replicate, pad=");
+        for framed in [short, other] {
+            assert_eq!(words(&framed), ["copy", "halo", task], "{framed}");
+            check(&framed);
+        }
+    }
+}
+
+#[test]
+fn a_convolution_of_pixels_joins_what_it_alone_reads() {
+    let chain = |first: &str, last: &str| {
+        format!("  input x [1, 10, 33]\n  a = x |> conv(kernel=3, pad=1, out={first}) |> relu\n  {last}")
+    };
+    let joined = chain("2", "a |> conv(kernel=1, out=3) |> relu");
+    assert_eq!(words(&joined), ["planar"]);
+    check(&joined);
+    for (body, tasks) in [
+        (chain("4", "a |> conv(kernel=1, out=1)"), 2),
+        (chain("2", "(a |> conv(kernel=1, out=2)) + a"), 2),
+        (chain("2", "a |> conv(kernel=(2, 1), out=1)"), 2),
+        (chain("2", "b = a |> conv(kernel=1, out=1)\n  output a, b"), 2),
+    ] {
+        assert_eq!(words(&body).iter().filter(|word| **word == "planar").count(), tasks, "{body}");
+        check(&body);
+    }
+}
+
 #[test]
 fn planes_and_blocks_are_added() {
     check(

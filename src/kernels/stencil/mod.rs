@@ -8,8 +8,8 @@ mod columns;
 mod tile;
 
 use super::axes::pieces;
-use super::call::CallBuilder;
 use super::build::KernelBuilder;
+use super::call::CallBuilder;
 use super::ir::{Count, Int, LANES, Spills, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering};
 use super::step::{Call, CallArg, Nest};
@@ -21,7 +21,6 @@ use columns::{Columns, Cut, columns};
 use tile::{Ptrs, Rows, Shape, Tile};
 
 pub(super) use tile::Weight;
-
 
 /// A task as a stencil: its first dims are lead and planes, or lead, groups and tiles of output channels.
 pub(super) struct Stencil<'a> {

@@ -151,7 +151,8 @@ impl<'a> Tile<'a> {
         b: &mut KernelBuilder,
     ) -> Tile<'a> {
         let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
-        let held = weights.into_iter().map(|weight| (weight, b.load_splat(args.w.at(weight.offset)))).collect();
+        let held =
+            weights.into_iter().map(|weight| (weight, b.load_splat(args.w.at(weight.offset)))).collect();
         Tile { stencil, shape, rows, args, held }
     }
 
@@ -284,8 +285,7 @@ impl<'a> Tile<'a> {
                     None => &sums[row * outs + out],
                 };
                 for (vector, &value) in (0..).zip(vectors) {
-                    let value =
-                        if mixed.is_empty() { apply(b, self.stencil.epilogue, value) } else { value };
+                    let value = if mixed.is_empty() { apply(b, self.stencil.epilogue, value) } else { value };
                     b.store(at.at(start + vector * VECTOR_BYTES as i32), value, LANES);
                 }
             }
