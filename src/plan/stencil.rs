@@ -13,9 +13,9 @@ use crate::kernels::step::Base;
 /// Columns that a tap may be away at most: those of a vector.
 const FAR: u32 = 8;
 /// Columns at least, so that no vector reaches beyond both ends of a row.
-const COLUMNS: u64 = 16;
+pub(super) const COLUMNS: u64 = 16;
 /// Taps at most.
-const TAPS: usize = 32;
+pub(super) const TAPS: usize = 32;
 
 /// Whether a window's taps are such that outputs of several rows share what they load: row by row, from left to
 /// right, at every column.
