@@ -10,7 +10,7 @@ use convc::target::Target;
 use convc::tensor::Tensor;
 use convc::{Model, Options, pipeline};
 
-use crate::executors::agree;
+use crate::executors::{Executor, agree};
 
 fn graph(body: &str) -> Graph {
     let text = format!("model m {{\n{body}\n}}\n");
@@ -98,6 +98,35 @@ fn a_convolution_of_pixels_joins_what_it_alone_reads() {
     ] {
         assert_eq!(words(&body).iter().filter(|word| **word == "planar").count(), tasks, "{body}");
         check(&body);
+    }
+}
+
+/// Weights that are known, of which some are 0 and some equal.
+#[test]
+fn known_weights_are_left_out_or_shared() {
+    for (kernel, pad) in [([3, 3], 1), ([1, 9], 4)] {
+        let [h, w] = kernel;
+        let body = format!(
+            "  input x [1, 12, 35]\n  conv(kernel=({h}, {w}), pad={pad}, out=2)\n  relu\n  conv(kernel=1, out=3)"
+        );
+        let graph = graph(&body);
+        let mut params = Params::seeded(&graph, 7).expect("there is memory").tensors().to_vec();
+        let sobel =
+            [-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0, -1.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0];
+        params[0] = Tensor::new(&[2, 1, h, w], sobel.to_vec()).expect("the lengths agree");
+        let x = negative(&graph);
+        let expected = Executor::Evaluator.run(&graph, &[x.view()], &params);
+        let known = pipeline::specialise(&graph, &params, convc::Math::Default);
+        let mut bits: Option<Vec<u32>> = None;
+        for executor in Executor::all().into_iter().skip(1) {
+            let found = executor.run_by(convc::Math::Default, &known, &[x.view()], &params);
+            let found = found[0].data();
+            for (f, e) in found.iter().zip(expected[0].data()) {
+                assert!((f - e).abs() <= 1e-5 * (1.0 + e.abs()), "{executor:?}: {f} is not {e}");
+            }
+            let found: Vec<u32> = found.iter().map(|f| f.to_bits()).collect();
+            assert_eq!(*bits.get_or_insert_with(|| found.clone()), found, "{executor:?} differs in a bit");
+        }
     }
 }
 
