@@ -239,14 +239,14 @@ impl<'a> Tile<'a> {
             }
         };
         if self.shape.resident {
-            for vector in 0..vectors {
+            (0..vectors).for_each(|vector| {
                 let value = load(b, vector);
                 for (sum, weight) in products {
                     if let Some((_, held)) = self.held.iter().find(|(other, _)| other.same(weight)) {
                         b.fma(sums[*sum][vector], *held, value);
                     }
                 }
-            }
+            });
             return;
         }
         let values: Vec<Operand> = (0..vectors).map(|vector| load(b, vector)).collect();
