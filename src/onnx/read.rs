@@ -17,6 +17,7 @@ use super::tensor::{self, Constant};
 use super::wire;
 use super::words::Words;
 use crate::limits;
+use crate::runtime::large_vec;
 
 /// Reads an ONNX file. External data is looked for beneath `folder`, the model's own; without one, it
 /// is refused.
@@ -24,7 +25,9 @@ use crate::limits;
 /// # Errors
 /// If the bytes are no ONNX model, the model contradicts itself, or a limit is exceeded.
 pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, OnnxError> {
-    read_owned(bytes.to_vec(), folder)
+    let mut owned = large_vec(bytes.len()).map_err(|error| malformed(error.to_string()))?;
+    owned.extend_from_slice(bytes);
+    read_owned(owned, folder)
 }
 
 /// As [`read`], of bytes that are not needed after it: tensors are decoded from where they lie in the file.

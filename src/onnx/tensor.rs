@@ -7,6 +7,7 @@ use half::{bf16, f16};
 
 use super::proto::TensorProto;
 use crate::limits;
+use crate::runtime::{AllocError, large_vec};
 use crate::tensor::Tensor;
 
 /// A tensor that is known at import. Invariant: there are as many elements as the axes say.
@@ -280,7 +281,10 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
         return Err(wrong(raw.len(), "bytes"));
     }
     let constant = match (kind, raw) {
-        (Kind::Float, Some(raw)) => Constant::floats(&dims, floats_of(data_type, &raw)),
+        (Kind::Float, Some(raw)) => {
+            let data = floats_of(data_type, &raw).map_err(|error| error.to_string())?;
+            Constant::floats(&dims, data)
+        }
         (Kind::Float, None) => {
             let data: Vec<f32> = match data_type {
                 1 => proto.float_data,
@@ -314,13 +318,15 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
     constant.map(Some).ok_or_else(|| "has another number of elements than its axes say".to_owned())
 }
 
-fn floats_of(data_type: i32, raw: &[u8]) -> Vec<f32> {
+fn floats_of(data_type: i32, raw: &[u8]) -> Result<Vec<f32>, AllocError> {
+    let mut data = large_vec(raw.len() / width(data_type))?;
     match data_type {
-        1 => raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-        11 => raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
-        10 => raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-        _ => raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
+        1 => data.extend(raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
+        11 => data.extend(raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+        10 => data.extend(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
+        _ => data.extend(raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
     }
+    Ok(data)
 }
 
 fn integers_of(data_type: i32, raw: &[u8]) -> Vec<i64> {

@@ -1,14 +1,22 @@
 //! Zeroed memory at cache line boundaries or beside pages that cannot be accessed, or an error.
+//!
+//! On Linux large buffers are mapped: the system's pages are zero already, so that nothing is touched before it is used, and
+//! huge pages are asked for, as a fault for each 4 KiB takes longer than what is written there.
 
 #![allow(unsafe_code, reason = "allocates memory that is zeroed, aligned or fenced, and may be refused")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+#[cfg(target_os = "linux")]
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// The alignment of every buffer that is not the caller's.
 pub(crate) const ALIGN: usize = 64;
 /// The bytes of a number; code needs no other alignment.
 const WORD: usize = size_of::<f32>();
+/// The bytes and the alignment of a huge page; buffers of so many are mapped.
+#[cfg(target_os = "linux")]
+const HUGE: usize = 2 << 20;
 
 /// Memory that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,9 +85,29 @@ impl AlignedBytes {
             let start = NonNull::<Aligned>::dangling().cast();
             return Some(AlignedBytes { start, len, memory: Memory::None });
         }
+        #[cfg(target_os = "linux")]
+        if len >= HUGE {
+            return Self::mapped(len);
+        }
         // SAFETY: the layout has a size.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         Some(AlignedBytes { start, len, memory: Memory::Heap(layout) })
+    }
+
+    /// At a huge page's boundary. What the mapping has around it is never touched.
+    #[cfg(target_os = "linux")]
+    fn mapped(len: usize) -> Option<AlignedBytes> {
+        let bytes = len.checked_add(HUGE)?;
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a mapping at a place of the system's choice.
+        let map = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
+        let map = NonNull::new(map).filter(|map| map.as_ptr() != libc::MAP_FAILED)?;
+        let before = map.cast::<u8>().as_ptr().align_offset(HUGE).min(HUGE);
+        // SAFETY: at most a huge page from its begin, of which the mapping has one more than `len`.
+        let start = unsafe { map.cast::<u8>().add(before) };
+        // SAFETY: the range lies in the mapping. Where the advice is refused, pages are small.
+        unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+        Some(AlignedBytes { start, len, memory: Memory::Map { map, bytes } })
     }
 
     /// Between two fences, next to one of them; next to both where it fills its pages.
@@ -147,6 +175,32 @@ impl Drop for AlignedBytes {
     }
 }
 
+/// An empty vector with room for `len` elements, for which huge pages are asked where that is much.
+///
+/// # Errors
+/// Where memory is refused.
+pub(crate) fn large_vec<T: Copy>(len: usize) -> Result<Vec<T>, AllocError> {
+    let mut data = Vec::new();
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    data.try_reserve_exact(len).map_err(|_| AllocError { bytes })?;
+    #[cfg(target_os = "linux")]
+    advise(data.spare_capacity_mut());
+    Ok(data)
+}
+
+/// Asks for huge pages where whole ones lie in memory that will be written.
+#[cfg(target_os = "linux")]
+fn advise<T>(memory: &mut [MaybeUninit<T>]) {
+    let bytes = size_of_val(memory);
+    let start: *mut u8 = memory.as_mut_ptr().cast();
+    let before = start.align_offset(HUGE);
+    let whole = bytes.saturating_sub(before) / HUGE * HUGE;
+    if whole > 0 {
+        // SAFETY: the range lies in `memory`, borrowed alone; advice changes no contents.
+        unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+}
+
 /// Numbers at a placement: for tensors that a program is given, as its own buffers are placed by
 /// [`Loaded::load_placed`](super::Loaded::load_placed).
 pub struct Fenced(AlignedBytes);
@@ -196,7 +250,7 @@ mod tests {
     #[test]
     fn buffers_are_zeroed_and_aligned() {
         for placement in PLACEMENTS {
-            for bytes in [0, 1, 63, 64, 100, 4096, 4097, 1 << 20] {
+            for bytes in [0, 1, 63, 64, 100, 4096, 4097, 1 << 20, 2 << 20, (6 << 20) + 5] {
                 let mut buffer = AlignedBytes::zeroed(bytes, placement).unwrap();
                 assert_eq!(buffer.as_slice(), vec![0; bytes as usize]);
                 let align = match placement {
