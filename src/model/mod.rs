@@ -98,7 +98,7 @@ impl Model {
     pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
         let path = path.as_ref();
         let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
-        let network = onnx::read_owned(bytes, path.parent())?;
+        let network = onnx::read(&bytes, path.parent())?;
         Model::from_network(&path.display().to_string(), &network, bindings)
     }
 

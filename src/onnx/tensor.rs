@@ -257,12 +257,12 @@ pub fn extent(proto: &TensorProto) -> Result<(Vec<u64>, u64), String> {
     Ok((dims, elements * width(proto.data_type.unwrap_or(0)) as u64))
 }
 
-/// Reads a tensor's elements; `external` replaces what the message holds. `None` if they are of a
+/// Reads a tensor's elements; `elsewhere` replaces what the message holds. `None` if they are of a
 /// type that is not read, such as strings.
 ///
 /// # Errors
 /// If there are not as many elements as the axes say. The text goes after the tensor's name.
-pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Constant>, String> {
+pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Constant>, String> {
     let data_type = proto.data_type.unwrap_or(0);
     let Some(kind) = kind_of(data_type) else { return Ok(None) };
     let (dims, bytes) = extent(&proto)?;
@@ -276,13 +276,13 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
             }
         )
     };
-    let raw = external.map(prost::bytes::Bytes::from).or(proto.raw_data);
-    if let Some(raw) = raw.as_ref().filter(|raw| raw.len() as u64 != bytes) {
+    let raw = elsewhere.or(proto.raw_data.as_deref());
+    if let Some(raw) = raw.filter(|raw| raw.len() as u64 != bytes) {
         return Err(wrong(raw.len(), "bytes"));
     }
     let constant = match (kind, raw) {
         (Kind::Float, Some(raw)) => {
-            let data = floats_of(data_type, &raw).map_err(|error| error.to_string())?;
+            let data = floats_of(data_type, raw).map_err(|error| error.to_string())?;
             Constant::floats(&dims, data)
         }
         (Kind::Float, None) => {
@@ -297,7 +297,7 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
         }
         (_, raw) => {
             let data: Vec<i64> = match raw {
-                Some(raw) => integers_of(data_type, &raw),
+                Some(raw) => integers_of(data_type, raw),
                 None => match data_type {
                     7 => proto.int64_data,
                     12 | 13 => {
