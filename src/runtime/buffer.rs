@@ -1,20 +1,18 @@
 //! Zeroed memory at cache line boundaries or beside pages that cannot be accessed, or an error.
 //!
-//! On Linux large buffers are mapped: the system's pages are zero already, so that nothing is touched before it is used, and
-//! huge pages are asked for, as a fault for each 4 KiB takes longer than what is written there.
+//! Nothing of a large buffer is touched before it is used, for the system's pages are zero already, and on Linux huge pages are
+//! asked for: a fault for each 4 KiB takes longer than what is written there.
 
 #![allow(unsafe_code, reason = "allocates memory that is zeroed, aligned or fenced, and may be refused")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-#[cfg(target_os = "linux")]
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// The alignment of every buffer that is not the caller's.
 pub(crate) const ALIGN: usize = 64;
 /// The bytes of a number; code needs no other alignment.
 const WORD: usize = size_of::<f32>();
-/// The bytes and the alignment of a huge page; buffers of so many are mapped.
+/// The bytes and the alignment of a huge page.
 #[cfg(target_os = "linux")]
 const HUGE: usize = 2 << 20;
 
@@ -53,8 +51,8 @@ pub(crate) struct AlignedBytes {
 enum Memory {
     /// Nothing; its start dangles.
     None,
-    /// An allocation of this layout at its start.
-    Heap(Layout),
+    /// An allocation that it lies in.
+    Heap { memory: NonNull<u8>, layout: Layout },
     /// A mapping that it lies in.
     #[cfg(unix)]
     Map { map: NonNull<libc::c_void>, bytes: usize },
@@ -80,34 +78,20 @@ impl AlignedBytes {
     }
 
     fn plain(len: usize) -> Option<AlignedBytes> {
-        let layout = Layout::from_size_align(len, ALIGN).ok()?;
         if len == 0 {
             let start = NonNull::<Aligned>::dangling().cast();
             return Some(AlignedBytes { start, len, memory: Memory::None });
         }
-        #[cfg(target_os = "linux")]
-        if len >= HUGE {
-            return Self::mapped(len);
-        }
+        // Room to align is asked for instead of alignment, with which the standard library writes the zeros itself.
+        let layout = Layout::from_size_align(len.checked_add(ALIGN)?, WORD).ok()?;
         // SAFETY: the layout has a size.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(AlignedBytes { start, len, memory: Memory::Heap(layout) })
-    }
-
-    /// At a huge page's boundary. What the mapping has around it is never touched.
-    #[cfg(target_os = "linux")]
-    fn mapped(len: usize) -> Option<AlignedBytes> {
-        let bytes = len.checked_add(HUGE)?;
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a mapping at a place of the system's choice.
-        let map = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0) };
-        let map = NonNull::new(map).filter(|map| map.as_ptr() != libc::MAP_FAILED)?;
-        let before = map.cast::<u8>().as_ptr().align_offset(HUGE).min(HUGE);
-        // SAFETY: at most a huge page from its begin, of which the mapping has one more than `len`.
-        let start = unsafe { map.cast::<u8>().add(before) };
-        // SAFETY: the range lies in the mapping. Where the advice is refused, pages are small.
-        unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
-        Some(AlignedBytes { start, len, memory: Memory::Map { map, bytes } })
+        let memory = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let before = memory.as_ptr().align_offset(ALIGN).min(ALIGN);
+        // SAFETY: the allocation has `ALIGN` bytes more than `len`.
+        let start = unsafe { memory.add(before) };
+        let mut buffer = AlignedBytes { start, len, memory: Memory::Heap { memory, layout } };
+        advise(buffer.as_mut_slice());
+        Some(buffer)
     }
 
     /// Between two fences, next to one of them; next to both where it fills its pages.
@@ -165,7 +149,7 @@ impl Drop for AlignedBytes {
         match self.memory {
             Memory::None => {}
             // SAFETY: it was allocated with this layout.
-            Memory::Heap(layout) => unsafe { dealloc(self.start.as_ptr(), layout) },
+            Memory::Heap { memory, layout } => unsafe { dealloc(memory.as_ptr(), layout) },
             #[cfg(unix)]
             Memory::Map { map, bytes } => {
                 // SAFETY: the whole mapping, which nobody else knows.
@@ -183,22 +167,24 @@ pub(crate) fn large_vec<T: Copy>(len: usize) -> Result<Vec<T>, AllocError> {
     let mut data = Vec::new();
     let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
     data.try_reserve_exact(len).map_err(|_| AllocError { bytes })?;
-    #[cfg(target_os = "linux")]
     advise(data.spare_capacity_mut());
     Ok(data)
 }
 
 /// Asks for huge pages where whole ones lie in memory that will be written.
-#[cfg(target_os = "linux")]
-fn advise<T>(memory: &mut [MaybeUninit<T>]) {
-    let bytes = size_of_val(memory);
-    let start: *mut u8 = memory.as_mut_ptr().cast();
-    let before = start.align_offset(HUGE);
-    let whole = bytes.saturating_sub(before) / HUGE * HUGE;
-    if whole > 0 {
-        // SAFETY: the range lies in `memory`, borrowed alone; advice changes no contents.
-        unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_HUGEPAGE) };
+fn advise<T>(memory: &mut [T]) {
+    #[cfg(target_os = "linux")]
+    {
+        let start: *mut u8 = memory.as_mut_ptr().cast();
+        let before = start.align_offset(HUGE);
+        let whole = size_of_val(memory).saturating_sub(before) / HUGE * HUGE;
+        if whole > 0 {
+            // SAFETY: the range lies in `memory`, borrowed alone. Advice changes no contents; where it is refused, pages are small.
+            unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_HUGEPAGE) };
+        }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 /// Numbers at a placement: for tensors that a program is given, as its own buffers are placed by
