@@ -65,7 +65,7 @@ pub(super) fn assign(
 ) -> Result<Outcome, NoRegister> {
     let class = file.first().ok_or(NoRegister)?.0;
     let mut allocator = Allocator {
-        touching: touching(flat, ranges.len()),
+        touching: Vec::new(),
         flat,
         ranges,
         file,
@@ -122,7 +122,7 @@ struct Allocator<'a, 'k> {
     spills: Spills,
     saves: Vec<Save>,
     scratch: Vec<[u32; 2]>,
-    /// For each range the items that access it, once for each access.
+    /// For each range the items that access it, once for each access; none before something goes to memory.
     touching: Vec<Vec<u32>>,
 }
 
@@ -184,6 +184,9 @@ impl Allocator<'_, '_> {
                     _ => first,
                 }
             } else {
+                if self.touching.is_empty() {
+                    self.touching = touching(self.flat, self.ranges.len());
+                }
                 let fits = active.iter().filter(|(_, register)| registers.contains(register));
                 let candidates = fits.map(|&(other, _)| other).chain([number]);
                 let ways = candidates.filter_map(|candidate| self.way(candidate, range.start));
