@@ -10,7 +10,7 @@ mod clif;
 mod isa;
 mod x64;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, assemble_on};
 pub use clif::clif_text;
 pub(crate) use isa::target_isa;
 

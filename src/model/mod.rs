@@ -20,6 +20,7 @@ mod options;
 mod profile;
 mod program;
 mod session;
+mod stages;
 mod weights;
 
 pub use crate::target::Math;
@@ -28,8 +29,9 @@ pub use error::{Error, Report};
 pub use memory::{Memory, memory};
 pub use options::Options;
 pub use profile::{Part, parts};
-pub use program::{Port, Program, Scratch, Stats};
+pub use program::{Port, Program, Scratch};
 pub use session::Session;
+pub use stages::Stats;
 pub use weights::Weights;
 
 use std::path::{Path, PathBuf};
