@@ -12,7 +12,6 @@ mod x64;
 
 pub use assemble::{assemble, assemble_on};
 pub use clif::clif_text;
-pub(crate) use isa::target_isa;
 
 use crate::kernels::step::{Base, Step};
 /// What a target can do. Pinned by `--target`; [`Target::host`] asks the machine.
