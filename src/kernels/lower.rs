@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::index::Index;
 use super::ir::{Kernel, LANES};
 use super::step::{CallArg, KernelId};
 use crate::plan::strips::{Along, Rows, StripRows};
@@ -28,8 +29,7 @@ pub(crate) fn distance(bytes: i64) -> Result<i32, LowerError> {
 /// Collects kernels, each once, and constants while tasks are lowered.
 pub(crate) struct Lowering<'a> {
     plan: &'a Plan,
-    kernels: Vec<Kernel>,
-    index: HashMap<Kernel, KernelId>,
+    kernels: Index<Kernel>,
     consts: Vec<u8>,
     /// Where constants that were added lie.
     placed: HashMap<Vec<u8>, i64>,
@@ -98,8 +98,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         Lowering {
             plan,
-            kernels: Vec::new(),
-            index: HashMap::new(),
+            kernels: Index::default(),
             consts: plan.consts.clone(),
             placed: HashMap::new(),
             local_bytes: plan.local_bytes,
@@ -167,11 +166,7 @@ impl<'a> Lowering<'a> {
 
     /// The number of a kernel; an equal one made before serves again.
     pub(crate) fn kernel(&mut self, kernel: Kernel) -> KernelId {
-        let next = KernelId(self.kernels.len() as u32);
-        *self.index.entry(kernel).or_insert_with_key(|kernel| {
-            self.kernels.push(kernel.clone());
-            next
-        })
+        KernelId(self.kernels.add(kernel))
     }
 
     /// Adds constants, equal ones once, and gives their byte offset in [`super::step::Base::Consts`], a multiple of 32.
@@ -196,7 +191,7 @@ impl<'a> Lowering<'a> {
 
     /// The kernels, the constants, and the bytes of local memory.
     pub(crate) fn finish(self) -> (Vec<Kernel>, Vec<u8>, u64) {
-        (self.kernels, self.consts, self.local_bytes)
+        (self.kernels.into_items(), self.consts, self.local_bytes)
     }
 }
 

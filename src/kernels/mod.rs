@@ -22,6 +22,7 @@ mod convert;
 mod copy;
 mod depthwise;
 mod halo;
+mod index;
 mod math;
 mod matmul;
 mod panels;

@@ -1,12 +1,12 @@
 //! Constants behind the code.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Bytes between the boundaries that constants start at.
 pub(super) const ALIGN: usize = 32;
 
 /// A constant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Constant {
     /// The same 32 bits in 8 lanes, for arithmetic to read as an operand.
     Splat(u32),
@@ -22,7 +22,7 @@ pub(super) enum Constant {
 #[derive(Default)]
 pub(super) struct Pool {
     entries: Vec<Constant>,
-    index: HashMap<Constant, u32>,
+    index: BTreeMap<Constant, u32>,
 }
 
 /// The number of a constant in its pool.
