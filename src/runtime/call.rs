@@ -64,7 +64,11 @@ impl Workspace {
             part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
             part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
             part.args.resize(args, 0);
-            all.push(Desk { begun: AtomicUsize::new(0), left: Share::default(), part: UnsafeCell::new(part) });
+            all.push(Desk {
+                begun: AtomicUsize::new(0),
+                left: Share::default(),
+                part: UnsafeCell::new(part),
+            });
         }
         Ok(Workspace(all))
     }
