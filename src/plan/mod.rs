@@ -5,7 +5,8 @@
 //!
 //! Invariants, which [`verify`] checks:
 //! - a task reads only buffers that an earlier task, the caller or the constants filled, halo included;
-//! - buffers in the arena overlap only where their lifetimes do not;
+//! - buffers in the arena overlap only where their lifetimes do not, but for a result that is written over an operand,
+//!   element by element, by the last task that reads this;
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
 //! - every padding lane of a blocked buffer holds 0 whenever the buffer is read;
 //! - buffers of a group of [`Strips`] overlap in local memory with none of the group's.
@@ -21,6 +22,7 @@ mod conv;
 mod copies;
 mod cost;
 mod fuse;
+mod in_place;
 mod known;
 mod matmul;
 mod memory;

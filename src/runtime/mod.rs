@@ -11,6 +11,7 @@ mod map;
 pub mod params;
 mod pool;
 mod program;
+mod share;
 mod split;
 mod steps;
 #[cfg(test)]

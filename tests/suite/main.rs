@@ -6,6 +6,7 @@ mod elementwise;
 mod examples;
 mod executors;
 mod fenced;
+mod in_place;
 mod inner_loop;
 mod library;
 mod movement;
