@@ -140,12 +140,12 @@ pub(super) fn execute<P: AsRef<[f32]>>(
                     let call = &mut |entry, args: &[u64]| call(map, entry, args);
                     step.run(unit(some.start), unit(some.end), bases, args, call);
                 };
-                while let Some(some) = place.left.first() {
+                while let Some(some) = place.left.take() {
                     run(some);
                 }
                 // Then what others have not come to.
                 for other in (1..parts).filter_map(|next| workspace.0.get((part + next) % parts)) {
-                    while let Some(some) = other.left.last() {
+                    while let Some(some) = other.left.take() {
                         run(some);
                     }
                 }
