@@ -50,7 +50,7 @@ fn read_timed(path: &Path) -> Result<(Network, Opening), Failure> {
         .map_err(Failure::file)?;
     let load = start.elapsed();
     let start = Instant::now();
-    let network = onnx::read_owned(bytes, Some(folder_of(path))).map_err(|e| failure(path, &e))?;
+    let network = onnx::read(&bytes, Some(folder_of(path))).map_err(|e| failure(path, &e))?;
     Ok((network, Opening { load, parse: start.elapsed() }))
 }
 

@@ -10,9 +10,8 @@ mod clif;
 mod isa;
 mod x64;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, assemble_on};
 pub use clif::clif_text;
-pub(crate) use isa::target_isa;
 
 use crate::kernels::step::{Base, Step};
 /// What a target can do. Pinned by `--target`; [`Target::host`] asks the machine.

@@ -44,7 +44,8 @@ pub(super) fn lower(x: BufferId, out: BufferId, low: &mut Lowering) -> Result<Ve
             // Planes of one pixel: the channels lie side by side.
             adjacent_channels(direction, planar_arg, blocked_arg, lanes, low)
         } else {
-            row(direction, planar_arg, blocked_arg, Row { plane, width, lanes }, low)
+            let next = if height > 1 { p[2] } else { 8 * plane };
+            row(direction, planar_arg, blocked_arg, Row { plane, width, lanes, next }, low)
         };
         nests.push(Nest::new(vec![leads, blocks, height], vec![call]));
     }
@@ -80,11 +81,13 @@ fn adjacent_channels(
     c.finish(Spills::Allowed, low)
 }
 
-/// A row of a block: its length, its real channels, and the bytes between these in the planar buffer.
+/// A row of a block: its length, its real channels, the bytes between these in the planar buffer, and the bytes to
+/// the row that comes next.
 struct Row {
     plane: i64,
     width: u64,
     lanes: usize,
+    next: i64,
 }
 
 fn row(direction: Direction, planar: CallArg, blocked: CallArg, row: Row, low: &mut Lowering) -> Call {
@@ -99,7 +102,10 @@ fn row(direction: Direction, planar: CallArg, blocked: CallArg, row: Row, low: &
     let tiles = row.width / LANES as u64;
     let count = c.int(tiles as i64);
     // The row of each channel in turn, from `planar`.
-    let channel = c.b.ptr();
+    let (channel, ahead) = (c.b.ptr(), c.b.ptr());
+    let next = c.int(row.next);
+    // Eight planes are more streams than a processor follows by itself: the next row's lines are asked for, also those
+    // that will be written.
     let each_channel = |b: &mut KernelBuilder, visit: &mut dyn FnMut(&mut KernelBuilder, Ptr, usize)| {
         b.set_ptr(channel, planar, Offset::Bytes(0));
         for lane in 0..row.lanes {
@@ -107,6 +113,8 @@ fn row(direction: Direction, planar: CallArg, blocked: CallArg, row: Row, low: &
                 b.advance_int(channel, plane);
             }
             visit(b, channel, lane);
+            b.set_ptr(ahead, channel, Offset::Int(next));
+            b.inst(Inst::Prefetch { addr: ahead.at(0) });
         }
     };
     let tile = |b: &mut KernelBuilder, pixels: usize| {

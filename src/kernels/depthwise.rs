@@ -5,10 +5,12 @@ use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{Count, LANES, Spills, VECTOR_BYTES, Vreg};
 use super::lower::{LowerError, Lowering};
+use super::stencil::{Planes, Stencil, Weight};
 use super::step::{Call, Nest};
 use super::tiles::{Frame, Fused, RowTiles, Units, each_row, row_tiles, rows_at_once};
 use super::window::{Window, first_row};
-use crate::plan::task::Depthwise;
+use crate::plan::stencil::is_stencil;
+use crate::plan::task::{Depthwise, Phase};
 use crate::plan::{BufferId, LayoutKind, View};
 
 #[cfg(test)]
@@ -23,6 +25,9 @@ pub(super) fn lower(
     out: BufferId,
     low: &mut Lowering,
 ) -> Result<Vec<Vec<Nest>>, LowerError> {
+    if let Some(nests) = stencil(task, out, low)? {
+        return Ok(vec![nests]);
+    }
     let (x, out) = (low.view(task.x), low.view(out));
     if x.kind != out.kind || x.dims[1] != out.dims[1] {
         return Err(LowerError::Plan("a depthwise convolution between layouts or of other channels"));
@@ -36,6 +41,33 @@ pub(super) fn lower(
         nests.push(Nest::new(vec![out.dims[0], out.planes(), count], calls.collect::<Result<_, _>>()?));
     }
     Ok(vec![nests])
+}
+
+/// Of planes, where the window is a stencil.
+fn stencil(task: &Depthwise, out: BufferId, low: &mut Lowering) -> Result<Option<Vec<Nest>>, LowerError> {
+    let whole = |count: u64| Phase { start: 0, step: 1, count: count as u32 };
+    let (x, view) = (low.view(task.x), low.view(out));
+    let phase = [whole(view.dims[2]), whole(view.dims[3])];
+    if x.dims[1] != view.dims[1] || !is_stencil(&task.taps, task.stride, &phase, &task.epilogue) {
+        return Ok(None);
+    }
+    let Some(planes) = Planes::of(&task.taps, task.stride[0], task.x, out, low) else { return Ok(None) };
+    let weight = |tap: usize| Some(Weight { offset: 4 * tap as i32, known: None });
+    let per_plane = if task.shared { 0 } else { 4 * task.taps.len() as i64 };
+    let stencil = Stencil {
+        taps: &task.taps,
+        step: i64::from(task.stride[0]),
+        weights: vec![(0..task.taps.len()).map(weight).collect()],
+        epilogue: &task.epilogue,
+        dims: vec![view.dims[0], view.dims[1]],
+        x_strides: x.strides[..2].to_vec(),
+        w: low.view(task.w).arg(0, &[0, per_plane]),
+        out_strides: view.strides[..2].to_vec(),
+        bias: task.bias.map(|bias| low.view(bias).arg(0, &[0, 4])),
+        out_start: 0,
+        then: None,
+    };
+    stencil.lower(&planes, low).map(Some)
 }
 
 /// The tiles of `rows` rows from `first` on.

@@ -193,6 +193,12 @@ impl Machine {
             Inst::LoadPart { dst, addr, lanes } => {
                 (dst, self.load_lanes(addr, 4, partial(lanes, LANES - 1)?, memory)?)
             }
+            Inst::LoadLast { dst, addr, lanes } => {
+                let lanes = partial(lanes, LANES - 1)?;
+                let mut value = self.load_lanes(addr, 4, lanes, memory)?;
+                value.rotate_right(LANES - lanes);
+                (dst, value)
+            }
             Inst::LoadStrided { dst, addr, stride, lanes } => {
                 (dst, self.load_lanes(addr, stride, partial(lanes, LANES)?, memory)?)
             }

@@ -154,7 +154,7 @@ pub enum Operand {
     Const(u32),
 }
 
-/// A vector operation. `lanes` of partial operations: the first ones; loads leave 0 in the others.
+/// A vector operation. `lanes` of partial operations: the first ones, where nothing else is said; loads leave 0 in the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Inst {
     /// Every lane = `bits`.
@@ -190,6 +190,15 @@ pub enum Inst {
         /// Assigned.
         dst: Vreg,
         /// The first lane.
+        addr: Addr,
+        /// How many, 1 to 7.
+        lanes: u8,
+    },
+    /// The last lanes from memory, 0 in the others: an element before a row's first one is 0.
+    LoadLast {
+        /// Assigned.
+        dst: Vreg,
+        /// Lane `8 - lanes`.
         addr: Addr,
         /// How many, 1 to 7.
         lanes: u8,

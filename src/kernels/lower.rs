@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::index::Index;
 use super::ir::{Kernel, LANES};
 use super::step::{CallArg, KernelId};
 use crate::plan::strips::{Along, Rows, StripRows};
-use crate::plan::{BufferId, Halo, LayoutKind, Plan, Task, View, strips};
+use crate::plan::{Buffer, BufferId, Halo, LayoutKind, Plan, Task, View, strips};
 use crate::target::Target;
 
 /// Why a task could not be lowered: the plan contradicts itself or a distance fits no instruction.
@@ -28,8 +29,7 @@ pub(crate) fn distance(bytes: i64) -> Result<i32, LowerError> {
 /// Collects kernels, each once, and constants while tasks are lowered.
 pub(crate) struct Lowering<'a> {
     plan: &'a Plan,
-    kernels: Vec<Kernel>,
-    index: HashMap<Kernel, KernelId>,
+    kernels: Index<Kernel>,
     consts: Vec<u8>,
     /// Where constants that were added lie.
     placed: HashMap<Vec<u8>, i64>,
@@ -98,8 +98,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         Lowering {
             plan,
-            kernels: Vec::new(),
-            index: HashMap::new(),
+            kernels: Index::default(),
             consts: plan.consts.clone(),
             placed: HashMap::new(),
             local_bytes: plan.local_bytes,
@@ -130,6 +129,19 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// A buffer of the plan.
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
+        self.plan.buffer(id)
+    }
+
+    /// The row of the picture that the view of a buffer begins with.
+    pub(crate) fn first_row(&self, id: BufferId) -> i64 {
+        match self.part(id) {
+            Some(Part { along: Along::Rows, first, .. }) => *first,
+            _ => 0,
+        }
+    }
+
     /// A buffer, or the rows of it that are lowered for, as kernels address it.
     pub(crate) fn view(&self, id: BufferId) -> View {
         let part = self.part(id);
@@ -154,11 +166,7 @@ impl<'a> Lowering<'a> {
 
     /// The number of a kernel; an equal one made before serves again.
     pub(crate) fn kernel(&mut self, kernel: Kernel) -> KernelId {
-        let next = KernelId(self.kernels.len() as u32);
-        *self.index.entry(kernel).or_insert_with_key(|kernel| {
-            self.kernels.push(kernel.clone());
-            next
-        })
+        KernelId(self.kernels.add(kernel))
     }
 
     /// Adds constants, equal ones once, and gives their byte offset in [`super::step::Base::Consts`], a multiple of 32.
@@ -183,7 +191,7 @@ impl<'a> Lowering<'a> {
 
     /// The kernels, the constants, and the bytes of local memory.
     pub(crate) fn finish(self) -> (Vec<Kernel>, Vec<u8>, u64) {
-        (self.kernels, self.consts, self.local_bytes)
+        (self.kernels.into_items(), self.consts, self.local_bytes)
     }
 }
 

@@ -22,6 +22,7 @@ mod convert;
 mod copy;
 mod depthwise;
 mod halo;
+mod index;
 mod math;
 mod matmul;
 mod panels;
@@ -33,6 +34,7 @@ mod reduce;
 mod resize;
 mod rows;
 mod softmax;
+mod stencil;
 mod strips;
 mod tasks;
 

@@ -9,9 +9,11 @@ use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{Addr, Count, Int, LANES, Offset, Ptr, Spills, Vreg};
 use super::lower::{LowerError, Lowering, distance};
+use super::stencil::{Planes, Stencil, Then, Weight};
 use super::step::{Call, Nest};
 use super::tiles::{Frame, Fused, RowTiles, Units, each_row, row_tiles, rows_at_once};
 use super::window::{Window, first_row};
+use crate::plan::stencil::is_stencil;
 use crate::plan::task::PlanarConv;
 use crate::plan::{BufferId, LayoutKind, View};
 
@@ -56,6 +58,9 @@ pub(super) fn lower(
     out: BufferId,
     low: &mut Lowering,
 ) -> Result<Vec<Vec<Nest>>, LowerError> {
+    if let Some(nests) = stencil(task, out, low)? {
+        return Ok(vec![nests]);
+    }
     let (x, out) = (low.view(task.x), low.view(out));
     let divides = |n: u64| task.groups > 0 && n.is_multiple_of(task.groups);
     if x.kind != LayoutKind::Planar || out.kind != LayoutKind::Planar {
@@ -67,6 +72,9 @@ pub(super) fn lower(
     let [rows, columns] = task.phase;
     if rows.count == 0 || columns.count == 0 {
         return Ok(Vec::new());
+    }
+    if task.then.is_some() {
+        return Err(LowerError::Plan("channels that go on together, but are made one after the other"));
     }
     let job = Job { task, x, out, weights: Weights::of(task, &x, &out) };
     let mut nests = Vec::new();
@@ -88,6 +96,61 @@ pub(super) fn lower(
         }
     }
     Ok(vec![nests])
+}
+
+/// Of one input channel, where its window is a stencil.
+fn stencil(task: &PlanarConv, out: BufferId, low: &mut Lowering) -> Result<Option<Vec<Nest>>, LowerError> {
+    let source = low.view(task.x);
+    if source.dims[1] != task.groups || !is_stencil(&task.taps, task.stride, &task.phase, &task.epilogue) {
+        return Ok(None);
+    }
+    let Some(planes) = Planes::of(&task.taps, task.stride[0], task.x, out, low) else { return Ok(None) };
+    let view = low.view(out);
+    let outs = task.then.as_ref().map_or(view.dims[1] / task.groups, |then| then.channels);
+    let w_taps = 4 * i64::from(task.w_taps);
+    let at = |o: u64, tap: usize| distance(o as i64 * w_taps + 4 * i64::from(task.tap_index[tap]));
+    let w = low.view(task.w);
+    let bias = task.bias.map(|bias| low.view(bias));
+    let mut nests = Vec::new();
+    for (first, tiles, channels) in channel_tiles(outs) {
+        // Code that knows weights serves one tile alone.
+        let alone = task.groups == 1 && outs == channels;
+        let known = |o: u64, tap: usize| {
+            let place = o * u64::from(task.w_taps) + u64::from(task.tap_index[tap]);
+            task.known.get(place as usize).copied().filter(|_| alone)
+        };
+        let weight = |o: u64, tap: usize| -> Result<Option<Weight>, LowerError> {
+            let known = known(o, tap);
+            let weight = Weight { offset: at(o, tap)?, known: known.map(f32::to_bits) };
+            Ok((known != Some(0.0)).then_some(weight))
+        };
+        let weights = (0..channels)
+            .map(|o| (0..task.taps.len()).map(|tap| weight(o, tap)).collect())
+            .collect::<Result<_, _>>()?;
+        let (first, each) = (first as i64, channels as i64);
+        let outs = outs as i64;
+        let then = task.then.as_ref().map(|then| Then {
+            w: low.view(then.w).arg(0, &[0, 0, 0]),
+            bias: then.bias.map(|bias| low.view(bias).arg(0, &[0, 0, 0])),
+            planes: view.dims[1] as usize,
+            epilogue: &then.epilogue,
+        });
+        let stencil = Stencil {
+            taps: &task.taps,
+            step: i64::from(task.stride[0]),
+            weights,
+            epilogue: &task.epilogue,
+            dims: vec![view.dims[0], task.groups, tiles],
+            x_strides: vec![source.strides[0], source.strides[1], 0],
+            w: w.arg(first * w_taps, &[0, outs * w_taps, each * w_taps]),
+            out_strides: vec![view.strides[0], outs * view.strides[1], each * view.strides[1]],
+            bias: bias.map(|bias| bias.arg(4 * first, &[0, 4 * outs, 4 * each])),
+            out_start: first * view.strides[1],
+            then,
+        };
+        nests.extend(stencil.lower(&planes, low)?);
+    }
+    Ok(Some(nests))
 }
 
 /// Byte distances in the weights.
@@ -169,7 +232,7 @@ impl Job<'_> {
             && task.groups == 1
             && weights.ins == 1
             && weights.outs as u64 == channels;
-        let zeros = if by_itself { task.zeros.clone() } else { Vec::new() };
+        let zeros = if by_itself { task.known.iter().map(|w| *w == 0.0).collect() } else { Vec::new() };
         // Output channels of the tile are constant distances apart in the weights.
         let mut out_weights = Vec::new();
         for o in 0..per_tile {

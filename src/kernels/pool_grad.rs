@@ -24,17 +24,16 @@ pub(super) fn lower(
     if [x.kind, dy.kind, out.kind].iter().any(|kind| *kind != LayoutKind::Blocked) {
         return Err(LowerError::Plan("the gradient of a pool on planes"));
     }
-    let mut planes = Nest::new(vec![out.dims[0], out.planes()], vec![zeros(task, &out, low)?]);
-    planes.inner.push(Nest::new(vec![dy.dims[2]], vec![row(task, &x, &dy, &out, low)?]));
-    Ok(vec![vec![planes]])
+    let zero_rows = Nest::new(vec![out.dims[2]], vec![zeros(&out, low)?]);
+    let windows = Nest::new(vec![dy.dims[2]], vec![row(task, &x, &dy, &out, low)?]);
+    Ok(vec![vec![Nest::around(vec![out.dims[0], out.planes()], vec![zero_rows, windows])]])
 }
 
-/// A plane of zeros, what is kept around it included.
-fn zeros(task: &MaxPoolGrad, out: &View, low: &mut Lowering) -> Result<Call, LowerError> {
+/// A row of zeros. What is around the plane is not this task's: it may be filled at the same time.
+fn zeros(out: &View, low: &mut Lowering) -> Result<Call, LowerError> {
     let mut c = CallBuilder::new("maxpool_grad_zero");
-    let [top, left] = task.edge.map(i64::from);
-    let to = c.ptr(out.arg(-top * out.strides[2] - left * out.strides[3], &out.strides[..2]));
-    let count = c.int(out.strides[1] / out.strides[3]);
+    let to = c.ptr(out.arg(0, &out.strides[..3]));
+    let count = c.int(out.dims[3] as i64);
     let column = distance(out.strides[3])?;
     let zero = c.b.splat(0.0);
     c.b.repeat(Count::Int(count), |b| {

@@ -172,6 +172,7 @@ impl Display for Inst {
             Inst::Load { dst, addr } => write!(f, "{dst} = load {addr}"),
             Inst::LoadSplat { dst, addr } => write!(f, "{dst} = load splat {addr}"),
             Inst::LoadPart { dst, addr, lanes } => write!(f, "{dst} = load {lanes} of {addr}"),
+            Inst::LoadLast { dst, addr, lanes } => write!(f, "{dst} = load last {lanes} of {addr}"),
             Inst::LoadStrided { dst, addr, stride, lanes } => {
                 write!(f, "{dst} = load {lanes} of {addr} by {stride}")
             }

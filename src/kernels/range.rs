@@ -257,7 +257,9 @@ impl Analysis<'_> {
         match *inst {
             Inst::Load { addr, .. } => self.touch(addr, at, VECTOR, false, state),
             Inst::LoadSplat { addr, .. } => self.touch(addr, at, 4, false, state),
-            Inst::LoadPart { addr, lanes, .. } => self.touch(addr, at, 4 * i64::from(lanes), false, state),
+            Inst::LoadPart { addr, lanes, .. } | Inst::LoadLast { addr, lanes, .. } => {
+                self.touch(addr, at, 4 * i64::from(lanes), false, state)
+            }
             Inst::LoadStrided { addr, stride, lanes, .. } => {
                 self.touch(addr, strided(stride, lanes), 4, false, state)
             }

@@ -8,7 +8,7 @@ use super::{
     contract, convert, copy, depthwise, halo, matmul, panels, planar_conv, pointwise, pool, pool_grad,
     reduce, resize, softmax, strips, weight_grad, winograd,
 };
-use crate::plan::{BufferId, Plan, Task, TaskKind};
+use crate::plan::{BufferId, Fill, Plan, Task, TaskKind};
 
 /// Lowers a plan to kernels and steps.
 ///
@@ -18,7 +18,8 @@ pub fn lower(plan: &Plan) -> Result<Lowered, LowerError> {
     Ok(lower_traced(plan)?.0)
 }
 
-/// As [`lower`], with the tasks in [`Plan::run`] that each run step is for: one, or a group in strips.
+/// As [`lower`], with the tasks in [`Plan::run`] that each run step is for: one, one and the halo around its result, or a
+/// group in strips.
 ///
 /// # Errors
 /// As [`lower`].
@@ -73,17 +74,34 @@ fn run_steps(plan: &Plan, low: &mut Lowering<'_>) -> Result<Traced, LowerError> 
 
 /// The steps of tasks, of which the first has the number `first`.
 fn steps(tasks: &[Task], first: usize, low: &mut Lowering<'_>) -> Result<Traced, LowerError> {
-    let (mut steps, mut of) = (Vec::new(), Vec::new());
+    let (mut steps, mut of): Traced = (Vec::new(), Vec::new());
     for (number, task) in (first..).zip(tasks) {
         for nests in nests(&task.kind, task.out, low)? {
             let nests: Vec<Nest> = nests.into_iter().filter(|nest| !nest.is_empty()).collect();
-            if !nests.is_empty() {
-                steps.push(Step { name: format!("{}: {}", task.name, task.kind.word()), nests });
-                of.push(number..number + 1);
+            if nests.is_empty() {
+                continue;
             }
+            // A halo that takes nothing from what it surrounds is filled beside it, by the same step.
+            let before = number.checked_sub(first + 1).and_then(|at| tasks.get(at));
+            if let (Some(step), Some(numbers)) = (steps.last_mut(), of.last_mut())
+                && is_constant(&task.kind)
+                && numbers.end == number
+                && before.is_some_and(|before| before.out == task.out)
+            {
+                step.nests.extend(nests);
+                numbers.end = number + 1;
+                continue;
+            }
+            steps.push(Step { name: format!("{}: {}", task.name, task.kind.word()), nests });
+            of.push(number..number + 1);
         }
     }
     Ok((steps, of))
+}
+
+/// Whether a task fills a halo with one number.
+fn is_constant(kind: &TaskKind) -> bool {
+    matches!(kind, TaskKind::FillHalo(Fill::Zero | Fill::NegInfinity | Fill::Constant(_)))
 }
 
 /// The sequential steps of a task, each as its nests.

@@ -348,6 +348,9 @@ impl Decoder {
             16 => Inst::Load { dst: self.target(c, bits), addr: at },
             17 if a & 15 == 0 => Inst::Prefetch { addr: at },
             17 => Inst::LoadSplat { dst: self.target(c, bits), addr: at },
+            18 if a & 8 == 0 => {
+                Inst::LoadLast { dst: self.target(c, bits), addr: at, lanes: (a % 7 + 1) as u8 }
+            }
             18 => Inst::LoadPart { dst: self.target(c, bits), addr: at, lanes: (a % 7 + 1) as u8 },
             19 => {
                 let lanes = (a % 8 + 1) as u8;

@@ -87,24 +87,24 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn report(&mut self, place: &str, what: String) {
-        self.problems.push(Problem { place: place.to_owned(), what });
+    /// Places are put into words only where something is wrong there.
+    fn report(&mut self, place: fmt::Arguments<'_>, what: String) {
+        self.problems.push(Problem { place: place.to_string(), what });
     }
 
     fn step(&mut self, phase: Phase, step: &Step) {
         let mut units = Some(0u64);
         for (i, nest) in step.nests.iter().enumerate() {
-            let place = format!("step `{}`, nest {i}", step.name);
-            let nest_units = self.nest(phase, nest, &[], &place);
+            let nest_units = self.nest(phase, nest, &[], format_args!("step `{}`, nest {i}", step.name));
             units = units.zip(nest_units).and_then(|(a, b)| a.checked_add(b));
         }
         if units.is_none() {
-            self.report(&format!("step `{}`", step.name), "the number of units overflows".to_owned());
+            self.report(format_args!("step `{}`", step.name), "the number of units overflows".to_owned());
         }
     }
 
     /// Checks a nest within nests over `outer`, and gives its number of units where that is a number.
-    fn nest(&mut self, phase: Phase, nest: &Nest, outer: &[u64], place: &str) -> Option<u64> {
+    fn nest(&mut self, phase: Phase, nest: &Nest, outer: &[u64], place: fmt::Arguments<'_>) -> Option<u64> {
         if nest.dims.contains(&0) {
             self.report(place, format!("a dim of {:?} is 0", nest.dims));
             return Some(0);
@@ -115,32 +115,41 @@ impl Steps<'_> {
             return Some(0);
         }
         for (j, call) in nest.calls.iter().enumerate() {
-            self.call(phase, &dims, call, &format!("{place}, call {j}"));
+            self.call(phase, &dims, call, format_args!("{place}, call {j}"));
         }
         for (j, inner) in nest.inner.iter().enumerate() {
-            let place = format!("{place}, nest {j}");
-            if self.nest(phase, inner, &dims, &place).is_none() {
-                self.report(&place, "the number of units overflows".to_owned());
+            if self.nest(phase, inner, &dims, format_args!("{place}, nest {j}")).is_none() {
+                let what = "the number of units overflows".to_owned();
+                self.report(format_args!("{place}, nest {j}"), what);
             }
         }
         nest.dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim))
     }
 
-    fn call(&mut self, phase: Phase, dims: &[u64], call: &Call, place: &str) {
+    fn call(&mut self, phase: Phase, dims: &[u64], call: &Call, place: fmt::Arguments<'_>) {
         let lowered = self.lowered;
         let Some(kernel) = lowered.kernels.get(call.kernel.0 as usize) else {
             return self.report(place, format!("there is no kernel number {}", call.kernel.0));
         };
-        let place = format!("{place} of `{}`", kernel.name);
+        self.call_of(phase, dims, (call, kernel), format_args!("{place} of `{}`", kernel.name));
+    }
+
+    fn call_of(
+        &mut self,
+        phase: Phase,
+        dims: &[u64],
+        (call, kernel): (&Call, &Kernel),
+        place: fmt::Arguments<'_>,
+    ) {
         if call.args.len() != kernel.args.len() {
             let what = format!("{} arguments, {} declared", call.args.len(), kernel.args.len());
-            return self.report(&place, what);
+            return self.report(place, what);
         }
         let mut well_formed = true;
         for (i, (arg, declared)) in call.args.iter().zip(&kernel.args).enumerate() {
-            for what in argument_problems(lowered, dims, arg, *declared) {
+            for what in argument_problems(self.lowered, dims, arg, *declared) {
                 well_formed = false;
-                self.report(&place, format!("argument {i}: {what}"));
+                self.report(place, format!("argument {i}: {what}"));
             }
         }
         if !well_formed {
@@ -161,14 +170,21 @@ impl Steps<'_> {
             .clone();
         let touched = match touched {
             Ok(touched) => touched,
-            Err(error) => return self.report(&place, error.to_string()),
+            Err(error) => return self.report(place, error.to_string()),
         };
         for (i, (arg, touched)) in call.args.iter().zip(touched).enumerate() {
-            self.accesses(phase, dims, arg, &touched, &format!("{place}, argument {i}"));
+            self.accesses(phase, dims, arg, &touched, format_args!("{place}, argument {i}"));
         }
     }
 
-    fn accesses(&mut self, phase: Phase, dims: &[u64], arg: &CallArg, touched: &Touched, place: &str) {
+    fn accesses(
+        &mut self,
+        phase: Phase,
+        dims: &[u64],
+        arg: &CallArg,
+        touched: &Touched,
+        place: fmt::Arguments<'_>,
+    ) {
         let CallArg::Ptr { base, .. } = arg else { return };
         let span = match range::argument(arg, dims) {
             Ok(Some(span)) => span,

@@ -20,6 +20,7 @@ mod options;
 mod profile;
 mod program;
 mod session;
+mod stages;
 mod weights;
 
 pub use crate::target::Math;
@@ -28,9 +29,11 @@ pub use error::{Error, Report};
 pub use memory::{Memory, memory};
 pub use options::Options;
 pub use profile::{Part, parts};
-pub use program::{Port, Program, Scratch, Stats};
-pub(crate) use program::{machine_code, pool_for};
+pub(crate) use program::pool_for;
+pub use program::{Port, Program, Scratch};
 pub use session::Session;
+pub use stages::Stats;
+pub(crate) use stages::machine_code;
 pub use weights::Weights;
 
 use std::path::{Path, PathBuf};
@@ -99,7 +102,7 @@ impl Model {
     pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
         let path = path.as_ref();
         let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
-        let network = onnx::read_owned(bytes, path.parent())?;
+        let network = onnx::read(&bytes, path.parent())?;
         Model::from_network(&path.display().to_string(), &network, bindings)
     }
 

@@ -153,7 +153,12 @@ impl Options {
 
     /// The emitter that is used.
     pub fn resolved_backend(&self) -> Backend {
-        self.backend.unwrap_or(match self.resolved_target().isa {
+        self.backend_for(&self.resolved_target())
+    }
+
+    /// The emitter that is used for a target: for who has asked already what the machine is, which reads files.
+    pub(super) fn backend_for(&self, target: &Target) -> Backend {
+        self.backend.unwrap_or(match target.isa {
             Isa::X64(X64Level::Avx2 | X64Level::Avx512) => Backend::X64,
             Isa::X64(X64Level::Sse41) | Isa::Aarch64 => Backend::Cranelift,
         })

@@ -1,14 +1,14 @@
 //! A compiled model for one size of its inputs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::stages::{Stats, machine_code, timed, within_memory};
 use super::weights::{Placed, beneath, placed, weights};
-use super::{Error, Memory, Model, Options};
+use super::{Error, Model, Options};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Value};
 use crate::io::safe_file;
-use crate::kernels::step::Lowered;
 use crate::runtime::params::Params;
 use crate::runtime::{self, Executor, Loaded, Packed, Pool, RunError, Sequential};
 use crate::tensor::{Tensor, TensorView};
@@ -28,40 +28,6 @@ pub struct Port {
 impl Port {
     fn elements(&self) -> usize {
         self.dims.iter().product()
-    }
-}
-
-/// What a compilation took and gave.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Names, sizes and shapes.
-    pub check: Duration,
-    /// Graph passes and the plan.
-    pub plan: Duration,
-    /// Plan to vector IR.
-    pub lower: Duration,
-    /// Vector IR to machine code, verified.
-    pub assemble: Duration,
-    /// Mapping the code.
-    pub load: Duration,
-    /// Reading or seeding weights.
-    pub weights: Duration,
-    /// Packing them.
-    pub pack: Duration,
-    /// Bytes of machine code with its constants.
-    pub code_bytes: u64,
-    /// Kernels.
-    pub kernels: usize,
-    /// Steps of a run.
-    pub steps: usize,
-    /// What a run takes.
-    pub memory: Memory,
-}
-
-impl Stats {
-    /// The time from the syntax tree to code that can run, weights not counted.
-    pub fn compile(&self) -> Duration {
-        self.check + self.plan + self.lower + self.assemble + self.load
     }
 }
 
@@ -97,14 +63,6 @@ impl std::fmt::Debug for Program {
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }
-}
-
-/// Runs a stage and adds its time.
-fn timed<T>(total: &mut Duration, stage: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = stage();
-    *total += start.elapsed();
-    result
 }
 
 impl Program {
@@ -434,22 +392,6 @@ fn executor(pool: Option<&Arc<Pool>>) -> &dyn Executor {
     pool.map_or(&Sequential, |pool| &**pool)
 }
 
-/// A graph to code that can run.
-pub(crate) fn machine_code(graph: &Graph, options: &Options, stats: &mut Stats) -> Result<Loaded, Error> {
-    let (target, backend) = (options.resolved_target(), options.resolved_backend());
-    let plan = timed(&mut stats.plan, || pipeline::plan(graph, &options.plan_options()))?;
-    let lowered = timed(&mut stats.lower, || pipeline::lower(&plan))?;
-    drop(plan);
-    check_memory(graph, &lowered, options)?;
-    let code = timed(&mut stats.assemble, || pipeline::assemble(&lowered, &target, backend))?;
-    let loaded = timed(&mut stats.load, || Loaded::load_placed(&code, options.placement))?;
-    stats.code_bytes = code.functions.iter().map(|f| f.bytes.len() as u64).sum();
-    stats.kernels = lowered.kernels.len();
-    stats.steps = lowered.run.len();
-    stats.memory = Memory::of(graph, &lowered, options.stated_threads());
-    Ok(loaded)
-}
-
 /// How many samples a call has.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -468,21 +410,6 @@ fn part<'a>(data: &'a [f32], port: &Port, sample: usize) -> Option<&'a [f32]> {
     let n = port.elements();
     let at = if port.batched { sample * n } else { 0 };
     data.get(at..at + n)
-}
-
-/// Refuses a program that would take more memory than is allowed.
-fn check_memory(graph: &Graph, lowered: &Lowered, options: &Options) -> Result<(), Error> {
-    within_memory(graph, Memory::of(graph, lowered, options.resolved_threads()).total(), options)
-}
-
-fn within_memory(graph: &Graph, needed: u64, options: &Options) -> Result<(), Error> {
-    let Some(limit) = options.memory else { return Ok(()) };
-    if needed <= limit {
-        return Ok(());
-    }
-    let largest = graph.nodes.iter().max_by_key(|n| n.ty.elements());
-    let layer = largest.map_or(String::new(), |n| format!("`{}` with shape {}", n.name, n.ty));
-    Err(Error::Memory { needed, limit, layer })
 }
 
 /// The names of classes, one a line.

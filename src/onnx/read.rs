@@ -10,6 +10,7 @@ use prost::bytes::Bytes;
 use super::error::OnnxError;
 use super::external::External;
 use super::network::{Attribute, InputAxis, Network, NetworkInput, Node, mark_parameters};
+use super::payload::lighten;
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
@@ -24,16 +25,9 @@ use crate::limits;
 /// # Errors
 /// If the bytes are no ONNX model, the model contradicts itself, or a limit is exceeded.
 pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, OnnxError> {
-    read_owned(bytes.to_vec(), folder)
-}
-
-/// As [`read`], of bytes that are not needed after it: tensors are decoded from where they lie in the file.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_owned(bytes: Vec<u8>, folder: Option<&Path>) -> Result<Network, OnnxError> {
-    wire::check(&bytes)?;
-    let model = ModelProto::decode(Bytes::from(bytes)).map_err(|e| malformed(e.to_string()))?;
+    wire::check(bytes)?;
+    let light = lighten(bytes)?;
+    let model = ModelProto::decode(Bytes::from(light.bytes)).map_err(|e| malformed(e.to_string()))?;
     let version = |domain: &str| {
         let mut sets = model.opset_import.iter().filter(|s| standard(s.domain.as_deref()) == domain);
         sets.find_map(|s| s.version)
@@ -45,7 +39,7 @@ pub fn read_owned(bytes: Vec<u8>, folder: Option<&Path>) -> Result<Network, Onnx
         producer.iter().filter_map(|p| p.as_deref()).filter(|p| !p.is_empty()).collect();
     let producer = producer.join(" ");
     let graph = model.graph.ok_or_else(|| malformed("it holds no graph"))?;
-    let mut network = graph_of(graph, &mut External::beneath(folder))?;
+    let mut network = graph_of(graph, &light.raw, &mut External::beneath(folder))?;
     network.opset = opset;
     network.producer = producer;
     network.functions = functions;
@@ -73,16 +67,21 @@ fn standard(domain: Option<&str>) -> &str {
     }
 }
 
-fn graph_of(graph: GraphProto, external: &mut External<'_>) -> Result<Network, OnnxError> {
+fn graph_of(
+    graph: GraphProto,
+    raw: &[Option<&[u8]>],
+    external: &mut External<'_>,
+) -> Result<Network, OnnxError> {
     let mut constants = BTreeMap::new();
     let mut strange = BTreeMap::new();
-    for tensor in graph.initializer {
+    let raw = raw.iter().copied().chain(std::iter::repeat(None));
+    for (tensor, raw) in graph.initializer.into_iter().zip(raw) {
         let name = tensor.name.clone().unwrap_or_default();
         let data_type = tensor.data_type.unwrap_or(0);
         if constants.contains_key(&name) || strange.contains_key(&name) {
             return Err(malformed(format!("two initialisers have the name {name:?}")));
         }
-        match constant(tensor, &name, external)? {
+        match constant(tensor, raw, &name, external)? {
             Some(constant) => {
                 constants.insert(name, Arc::new(constant));
             }
@@ -136,20 +135,20 @@ fn graph_of(graph: GraphProto, external: &mut External<'_>) -> Result<Network, O
     })
 }
 
-/// A tensor's elements; `None` if they are of a type that is not read.
+/// A tensor's elements, `raw` if they were taken out of it; `None` if they are of a type that is not read.
 fn constant(
-    mut tensor: TensorProto,
+    tensor: TensorProto,
+    raw: Option<&[u8]>,
     name: &str,
     external: &mut External<'_>,
 ) -> Result<Option<Constant>, OnnxError> {
     let wrong = |what: String| malformed(format!("the tensor {name:?} {what}"));
-    let mut bytes = None;
     if tensor.data_location == Some(1) && tensor::kind_of(tensor.data_type.unwrap_or(0)).is_some() {
         let (_, length) = tensor::extent(&tensor).map_err(wrong)?;
-        bytes = Some(external.load(name, &tensor.external_data, length)?);
-        tensor.raw_data = None;
+        let bytes = external.load(name, &tensor.external_data, length)?;
+        return tensor::decode(tensor, Some(&bytes)).map_err(wrong);
     }
-    tensor::decode(tensor, bytes).map_err(wrong)
+    tensor::decode(tensor, raw).map_err(wrong)
 }
 
 fn node_of(number: usize, node: NodeProto, external: &mut External<'_>) -> Result<Node, OnnxError> {
@@ -195,7 +194,7 @@ fn attribute_of(
         1 => Attribute::Float(attribute.f.unwrap_or(0.0)),
         2 => Attribute::Int(attribute.i.unwrap_or(0)),
         3 => Attribute::Text(text(attribute.s)?),
-        4 => match constant(attribute.t.unwrap_or_default(), key, external)? {
+        4 => match constant(attribute.t.unwrap_or_default(), None, key, external)? {
             Some(constant) => Attribute::Tensor(Arc::new(constant)),
             None => Attribute::Other,
         },

@@ -7,6 +7,7 @@ use half::{bf16, f16};
 
 use super::proto::TensorProto;
 use crate::limits;
+use crate::runtime::{AllocError, large_vec};
 use crate::tensor::Tensor;
 
 /// A tensor that is known at import. Invariant: there are as many elements as the axes say.
@@ -256,12 +257,12 @@ pub fn extent(proto: &TensorProto) -> Result<(Vec<u64>, u64), String> {
     Ok((dims, elements * width(proto.data_type.unwrap_or(0)) as u64))
 }
 
-/// Reads a tensor's elements; `external` replaces what the message holds. `None` if they are of a
+/// Reads a tensor's elements; `elsewhere` replaces what the message holds. `None` if they are of a
 /// type that is not read, such as strings.
 ///
 /// # Errors
 /// If there are not as many elements as the axes say. The text goes after the tensor's name.
-pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Constant>, String> {
+pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Constant>, String> {
     let data_type = proto.data_type.unwrap_or(0);
     let Some(kind) = kind_of(data_type) else { return Ok(None) };
     let (dims, bytes) = extent(&proto)?;
@@ -275,12 +276,15 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
             }
         )
     };
-    let raw = external.map(prost::bytes::Bytes::from).or(proto.raw_data);
-    if let Some(raw) = raw.as_ref().filter(|raw| raw.len() as u64 != bytes) {
+    let raw = elsewhere.or(proto.raw_data.as_deref());
+    if let Some(raw) = raw.filter(|raw| raw.len() as u64 != bytes) {
         return Err(wrong(raw.len(), "bytes"));
     }
     let constant = match (kind, raw) {
-        (Kind::Float, Some(raw)) => Constant::floats(&dims, floats_of(data_type, &raw)),
+        (Kind::Float, Some(raw)) => {
+            let data = floats_of(data_type, raw).map_err(|error| error.to_string())?;
+            Constant::floats(&dims, data)
+        }
         (Kind::Float, None) => {
             let data: Vec<f32> = match data_type {
                 1 => proto.float_data,
@@ -293,7 +297,7 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
         }
         (_, raw) => {
             let data: Vec<i64> = match raw {
-                Some(raw) => integers_of(data_type, &raw),
+                Some(raw) => integers_of(data_type, raw),
                 None => match data_type {
                     7 => proto.int64_data,
                     12 | 13 => {
@@ -314,13 +318,15 @@ pub fn decode(proto: TensorProto, external: Option<Vec<u8>>) -> Result<Option<Co
     constant.map(Some).ok_or_else(|| "has another number of elements than its axes say".to_owned())
 }
 
-fn floats_of(data_type: i32, raw: &[u8]) -> Vec<f32> {
+fn floats_of(data_type: i32, raw: &[u8]) -> Result<Vec<f32>, AllocError> {
+    let mut data = large_vec(raw.len() / width(data_type))?;
     match data_type {
-        1 => raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-        11 => raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
-        10 => raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-        _ => raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
+        1 => data.extend(raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
+        11 => data.extend(raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+        10 => data.extend(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
+        _ => data.extend(raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
     }
+    Ok(data)
 }
 
 fn integers_of(data_type: i32, raw: &[u8]) -> Vec<i64> {

@@ -157,11 +157,12 @@ impl Walk {
     }
 }
 
-fn malformed(what: impl Into<String>) -> OnnxError {
+pub(super) fn malformed(what: impl Into<String>) -> OnnxError {
     OnnxError::Malformed(what.into())
 }
 
-fn varint(bytes: &mut &[u8]) -> Result<u64, OnnxError> {
+/// Takes a number from the front.
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, OnnxError> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
         let Some((&byte, rest)) = bytes.split_first() else { break };
@@ -174,7 +175,8 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, OnnxError> {
     Err(malformed("it ends within a number, or is no protobuf at all"))
 }
 
-fn skip<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], OnnxError> {
+/// Takes so many bytes from the front.
+pub(super) fn skip<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], OnnxError> {
     let split = usize::try_from(length).ok().and_then(|n| bytes.split_at_checked(n));
     let (part, rest) = split.ok_or_else(|| malformed("it ends within a field: it is cut off"))?;
     *bytes = rest;

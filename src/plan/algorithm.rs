@@ -3,6 +3,7 @@
 use super::LayoutKind;
 use super::copies::{concat_keeps_blocks, slice_keeps_blocks};
 use super::dims::dims4;
+use super::stencil::{COLUMNS, TAPS};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::ir::LANES;
 
@@ -59,13 +60,42 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
             (Algorithm::Planar, format!("{groups} groups of {c} to {o} channels are not whole blocks"))
         });
     }
-    Some(if o < BLOCKED_FROM && c < BLOCKED_FROM {
+    Some(if c == 1 && only_seen_outside(graph, node) {
+        (
+            Algorithm::Planar,
+            format!("the caller's planes of {o} channels are made as they are, from one plane"),
+        )
+    } else if o < BLOCKED_FROM && c < BLOCKED_FROM {
         (Algorithm::Planar, format!("{c} to {o} channels fill no block"))
     } else if c < BLOCKED_FROM {
         (Algorithm::Contract(LayoutKind::Planar), format!("{c} input channels are read from planes"))
     } else {
         (Algorithm::Contract(LayoutKind::Blocked), format!("{c} to {o} channels in blocks"))
     })
+}
+
+/// Whether a convolution's sums, or what elementwise functions make of them, go to the caller alone: there nobody
+/// wants blocks, and in one channel there is nothing to sum that blocks are good for. Only of windows that read
+/// adjacent columns of long rows.
+fn only_seen_outside(graph: &Graph, node: &Node) -> bool {
+    let Op::Conv(conv) = &node.op else { return false };
+    let [_, _, _, width] = dims4(&node.ty);
+    let taps = conv.window.kernel[0] * conv.window.kernel[1];
+    if conv.window.stride[1] != 1 || taps > TAPS as u64 || width < COLUMNS {
+        return false;
+    }
+    let Some((mut value, _)) = graph.values().find(|(_, other)| std::ptr::eq(*other, node)) else {
+        return false;
+    };
+    loop {
+        let mut readers = graph.values().filter(|(_, reader)| reader.args.contains(&value));
+        let seen = graph.outputs.iter().any(|output| output.value == value);
+        match (readers.next(), readers.next(), seen) {
+            (None, None, seen) => return seen,
+            (Some((next, Node { op: Op::Unary(_), .. })), None, false) => value = next,
+            _ => return false,
+        }
+    }
 }
 
 /// The layout in which each value is made.

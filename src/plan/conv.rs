@@ -188,20 +188,29 @@ impl Builder<'_> {
         reason: String,
     ) -> Result<(), PlanError> {
         let node = self.graph.node(root);
-        let x = self.source(node, LayoutKind::Planar)?;
+        let epilogue = self.epilogue(group, root, LayoutKind::Planar)?;
+        let one_channel = weights.in_channels == weights.groups;
+        let bare = match correlations.as_slice() {
+            [part] if one_channel => self.bare(node, part, &epilogue)?,
+            _ => None,
+        };
+        let x = match bare {
+            Some(x) => x,
+            None => self.source(node, LayoutKind::Planar)?,
+        };
         let w = self.values.dense(weights.w)?;
         let bias = match weights.bias {
             Some(bias) => Some(self.channels(bias, weights.out_channels, LayoutKind::Planar)?),
             None => None,
         };
         let single = weights.in_channels == 1 && !weights.transposed;
-        let zeros: Vec<bool> = match self.known(weights.w) {
-            Some(known) if single => known.iter().map(|w| *w == 0.0).collect(),
+        let known: Vec<f32> = match self.known(weights.w) {
+            Some(known) if single => known.to_vec(),
             _ => Vec::new(),
         };
         let mut tasks = Vec::new();
         for part in correlations {
-            tasks.push(TaskKind::PlanarConv(PlanarConv {
+            let task = PlanarConv {
                 x,
                 w,
                 bias,
@@ -209,12 +218,15 @@ impl Builder<'_> {
                 taps: part.taps,
                 tap_index: part.tap_index,
                 w_taps: weights.taps as u32,
-                zeros: zeros.clone(),
+                known: known.clone(),
                 w_transposed: weights.transposed,
                 stride: part.stride,
                 phase: part.positions,
-                epilogue: self.epilogue(group, root, LayoutKind::Planar)?,
-            }));
+                epilogue: epilogue.clone(),
+                then: None,
+            };
+            let both = self.mix(node.args[0], &task);
+            tasks.push(both.unwrap_or(TaskKind::PlanarConv(task)));
         }
         self.make_all(group, LayoutKind::Planar, tasks, reason)
     }
@@ -230,7 +242,15 @@ impl Builder<'_> {
     ) -> Result<(), PlanError> {
         let node = self.graph.node(root);
         let shared = matches!(node.op, Op::Filter(..));
-        let x = self.framed(node, kind)?;
+        let epilogue = self.epilogue(group, root, kind)?;
+        let bare = match correlations.as_slice() {
+            [part] if kind == LayoutKind::Planar => self.bare(node, part, &epilogue)?,
+            _ => None,
+        };
+        let x = match bare {
+            Some(x) => x,
+            None => self.framed(node, kind)?,
+        };
         let channels = if shared { 1 } else { weights.out_channels };
         let dims = [1, channels, 1, weights.taps];
         let w_kind = if shared { LayoutKind::Planar } else { kind };
@@ -258,7 +278,7 @@ impl Builder<'_> {
                 bias,
                 taps: part.taps,
                 stride: part.stride,
-                epilogue: self.epilogue(group, root, kind)?,
+                epilogue: epilogue.clone(),
             }));
         }
         self.make_all(group, kind, tasks, reason)

@@ -56,20 +56,17 @@ impl Builder<'_> {
         let dy = self.values.in_kind(node.args[1], kind)?;
         let halo = wanted_halo(self.graph, node, None)?;
         let first = taps(window)?.first().copied().unwrap_or_default();
-        let mut task = MaxPoolGrad {
+        let task = MaxPoolGrad {
             x,
             dy,
             kernel: strides(window.kernel)?,
             dilation: strides(window.dilation)?,
             stride: strides(window.stride)?,
             first: [first.0, first.1],
-            edge: [halo.top, halo.left],
         };
         let reason = "the first maximum of each window".to_owned();
         let own = self.values.make_own(value, kind);
         if halo.is_none() {
-            let kept = self.values.buffers[own.0 as usize].layout.halo;
-            task.edge = [kept.top, kept.left];
             self.push_own(value, own, TaskKind::MaxPoolGrad(task), reason);
         } else {
             // Windows reach over the edge, and what they find there is no maximum.

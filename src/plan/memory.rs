@@ -13,6 +13,7 @@ const ALIGN: u64 = 64;
 /// share memory where their lifetimes allow.
 pub(super) fn place(mut values: Values<'_>, target: &Target) -> Result<Plan, PlanError> {
     let (strips, local_bytes) = super::strips::fuse(&mut values, target);
+    super::in_place::share(&mut values, &strips);
     let storages = &values.storages;
     let mut offsets = vec![0u64; storages.len()];
     // What a run reads stays for good: other runs will read it too.

@@ -5,7 +5,8 @@
 //!
 //! Invariants, which [`verify`] checks:
 //! - a task reads only buffers that an earlier task, the caller or the constants filled, halo included;
-//! - buffers in the arena overlap only where their lifetimes do not;
+//! - buffers in the arena overlap only where their lifetimes do not, but for a result that is written over an operand,
+//!   element by element, by the last task that reads this;
 //! - prepare tasks read parameters, constants and packed buffers, and write packed buffers;
 //! - every padding lane of a blocked buffer holds 0 whenever the buffer is read;
 //! - buffers of a group of [`Strips`] overlap in local memory with none of the group's.
@@ -22,6 +23,7 @@ mod copies;
 mod cost;
 mod fuse;
 mod grad;
+mod in_place;
 mod known;
 mod matmul;
 mod memory;
@@ -29,11 +31,12 @@ mod pad;
 mod print;
 mod reduce;
 mod reshape;
+pub(crate) mod stencil;
 pub mod strips;
 mod transposed;
 mod values;
 mod verify;
-mod window;
+pub(crate) mod window;
 mod winograd;
 mod work;
 

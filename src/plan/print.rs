@@ -108,7 +108,7 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
             format!("{x} * {w}{bias} {}x{}x{}{leads} vectors {}", t.rows, t.inner, t.columns, t.vectors)
         }
         TaskKind::PlanarConv(t) => format!(
-            "{} * {}{} groups {} taps {} stride {},{}{}",
+            "{} * {}{} groups {} taps {} stride {},{}{}{}",
             b(&t.x),
             b(&t.w),
             bias(&t.bias),
@@ -116,7 +116,11 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
             t.taps.len(),
             t.stride[0],
             t.stride[1],
-            epilogue(&t.epilogue.expr)
+            epilogue(&t.epilogue.expr),
+            t.then.as_ref().map_or(String::new(), |then| {
+                let (w, bias) = (b(&then.w), bias(&then.bias));
+                format!(" then all {} * {w}{bias}{}", then.channels, epilogue(&then.epilogue.expr))
+            })
         ),
         TaskKind::Depthwise(t) => format!(
             "{} * {}{} taps {}{} stride {},{}{}",

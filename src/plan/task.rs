@@ -238,9 +238,9 @@ pub struct PlanarConv {
     pub tap_index: Vec<u32>,
     /// How many taps a channel has in `w`.
     pub w_taps: u32,
-    /// For each output channel and tap of `w`, whether the weight is known to be 0 and left out; empty where nothing is
-    /// known, or where there is more than one input channel.
-    pub zeros: Vec<bool>,
+    /// `w`, where it is known and there is one input channel, else empty. Taps of an output channel that are known to be 0
+    /// are left out.
+    pub known: Vec<f32>,
     /// Whether `w` is `[C, O/groups, taps]`, as transposed convolutions have it.
     pub w_transposed: bool,
     /// Step of the output in the input, `[h, w]`.
@@ -248,6 +248,21 @@ pub struct PlanarConv {
     /// As in [`Contract`].
     pub phase: [Phase; 2],
     /// Applied to each sum.
+    pub epilogue: Epilogue,
+    /// A 1×1 convolution that all output channels go through at once.
+    pub then: Option<Mix>,
+}
+
+/// `out[p] = epilogue(bias[p] + Σ_o v[o] · w[p, o])`, `v` being all channels of a convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mix {
+    /// `[P, O]` dense.
+    pub w: BufferId,
+    /// `[P]` dense, or none.
+    pub bias: Option<BufferId>,
+    /// Channels of `v`.
+    pub channels: u64,
+    /// Applied to each sum; it reads no buffer.
     pub epilogue: Epilogue,
 }
 
@@ -288,7 +303,7 @@ pub struct WeightGrad {
 }
 
 /// `out` is 0, and each `dy` is added to the first of its window's elements, row by row, that is the maximum. All
-/// buffers are blocked; what windows reach outside of `x` is −∞ in its halo, and is written in that of `out`.
+/// buffers are blocked; what windows reach outside of `x` is −∞ in its halo, and what they add to there is of no use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaxPoolGrad {
     /// The pool's input.
@@ -303,8 +318,6 @@ pub struct MaxPoolGrad {
     pub stride: [u32; 2],
     /// Row and column of the first window's first element.
     pub first: [i32; 2],
-    /// Rows above and columns on the left that `out` has around its planes.
-    pub edge: [u32; 2],
 }
 
 /// See [`TaskKind::Pool`]. Reads the halo of `x`: −∞ for maxima, 0 for means.
@@ -479,6 +492,10 @@ impl TaskKind {
             TaskKind::PlanarConv(t) => {
                 reads.extend([t.x, t.w]);
                 reads.extend(t.bias);
+                if let Some(then) = &t.then {
+                    reads.push(then.w);
+                    reads.extend(then.bias);
+                }
                 Some(&t.epilogue)
             }
             TaskKind::Depthwise(t) => {

@@ -100,6 +100,12 @@ impl<'g> Values<'g> {
         }
     }
 
+    /// Takes back the last run task, which alone touches the buffer that it makes: another one makes its own of it.
+    pub(super) fn take_back(&mut self, out: BufferId) {
+        self.run.pop();
+        self.storages[self.places[out.0 as usize].0].lifetime = None;
+    }
+
     fn add(&mut self, buffer: Buffer, storage: usize, at: u64) -> BufferId {
         self.buffers.push(buffer);
         self.places.push((storage, at));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::in_place::writes_over;
 use super::{Buffer, BufferId, Plan, Task};
 use crate::kernels::step::Base;
 
@@ -118,10 +119,11 @@ fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
         };
         let first = group(first).map_or(first, |tasks| tasks.start);
         let last = group(last).map_or(last, |tasks| tasks.end - 1);
-        for task in &tasks[first..=last] {
+        for (number, task) in tasks.iter().enumerate().take(last + 1).skip(first) {
             let other = plan.buffer(task.out);
             let apart = bytes(other).end <= buffer.offset || bytes(buffer).end <= other.offset;
-            let fine = apart || is_part(other, buffer) || same_storage(plan, task, id);
+            let over = number == last && buffer.base == Base::Arena && writes_over(plan, number, task, id);
+            let fine = apart || is_part(other, buffer) || over;
             if task.out != id && other.base == buffer.base && !fine {
                 problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
             }
@@ -165,10 +167,4 @@ fn is_part(part: &Buffer, whole: &Buffer) -> bool {
         && part.layout == whole.layout
         && outer.start <= inner.start
         && inner.end <= outer.end
-}
-
-/// Whether a task writes a buffer in place of one that it reads last.
-fn same_storage(plan: &Plan, task: &Task, id: BufferId) -> bool {
-    let reads = task.kind.reads();
-    reads.contains(&id) && bytes(plan.buffer(task.out)) == bytes(plan.buffer(id))
 }

@@ -20,7 +20,7 @@ pub(super) fn taps(window: &Window) -> Result<Vec<(i32, i32)>, PlanError> {
 }
 
 /// The halo that `count` outputs under taps and strides need around an input of height and width `size`.
-pub(super) fn halo(
+pub(crate) fn halo(
     taps: &[(i32, i32)],
     stride: [u64; 2],
     count: [u64; 2],

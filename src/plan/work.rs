@@ -32,7 +32,10 @@ fn multiply_adds(plan: &Plan, task: &Task) -> u64 {
             product(&[out[0], out[1], positions(&t.phase), t.taps.len() as u64, channels(t.x, t.groups)])
         }
         TaskKind::PlanarConv(t) => {
-            product(&[out[0], out[1], positions(&t.phase), t.taps.len() as u64, channels(t.x, t.groups)])
+            let made = t.then.as_ref().map_or(out[1], |then| then.channels);
+            let then = t.then.as_ref().map_or(0, |then| out[1] * then.channels);
+            let sums = product(&[made, t.taps.len() as u64, channels(t.x, t.groups)]);
+            product(&[out[0], positions(&t.phase), sums.saturating_add(then)])
         }
         TaskKind::Winograd(t) => product(&[product(&out), 9, channels(t.tiles.x, 1)]),
         TaskKind::MatMul(t) => product(&[out[0], t.columns, t.inner]),

@@ -7,11 +7,13 @@
 #![allow(unsafe_code, reason = "calls machine code")]
 
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::buffer::{AlignedBytes, AllocError, Placement};
 use super::executor::Executor;
 use super::map::{CodeMap, Entry};
+use super::share::Share;
 use super::steps::LoadedStep;
 use super::{Place, RunError};
 use crate::code::BufferSizes;
@@ -25,6 +27,8 @@ pub(super) struct Workspace(Vec<Desk>);
 struct Desk {
     /// The number of the last step, counted from 1, whose part of this number was begun.
     begun: AtomicUsize,
+    /// What is left of it.
+    left: Share,
     /// For whoever has begun it.
     part: UnsafeCell<Part>,
 }
@@ -60,7 +64,11 @@ impl Workspace {
             part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
             part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
             part.args.resize(args, 0);
-            all.push(Desk { begun: AtomicUsize::new(0), part: UnsafeCell::new(part) });
+            all.push(Desk {
+                begun: AtomicUsize::new(0),
+                left: Share::default(),
+                part: UnsafeCell::new(part),
+            });
         }
         Ok(Workspace(all))
     }
@@ -90,7 +98,8 @@ pub(super) struct Sample<'a, 'o> {
     pub(super) outputs: &'a mut [&'o mut [f32]],
 }
 
-/// Runs steps in order, the units of each in at most as many parts as the executor and the workspace have.
+/// Runs steps in order, the units of each in at most as many parts as the executor and the workspace have. A part that is
+/// done goes on with chunks of the others.
 ///
 /// `steps` call functions in `map` that were assembled for buffers of `sizes`: the prepare steps where
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
@@ -114,6 +123,10 @@ pub(super) fn execute<P: AsRef<[f32]>>(
     let workspace = &*workspace;
     for (number, step) in steps.iter().enumerate() {
         let parts = step.work.parts(most, executor.grain());
+        let chunks = if parts > 1 { step.work.chunks(parts, executor.grain()) } else { 1 };
+        for (part, place) in workspace.0.iter().take(parts).enumerate() {
+            place.left.set((part * chunks) as u32..((part + 1) * chunks) as u32);
+        }
         let run = |part: usize| {
             if part < parts
                 && let Some(place) = workspace.0.get(part)
@@ -122,8 +135,20 @@ pub(super) fn execute<P: AsRef<[f32]>>(
                 // SAFETY: nobody else has begun this part in this step, and before it came to this step all calls of
                 // the one before had returned.
                 let Part { bases, args, .. } = unsafe { &mut *place.part.get() };
-                let units = step.work.part(parts, part);
-                step.run(units.start, units.end, bases, args, &mut |entry, args| call(map, entry, args));
+                let mut run = |some: Range<u32>| {
+                    let unit = |chunk: u32| step.work.part(parts * chunks, chunk as usize).start;
+                    let call = &mut |entry, args: &[u64]| call(map, entry, args);
+                    step.run(unit(some.start), unit(some.end), bases, args, call);
+                };
+                while let Some(some) = place.left.take() {
+                    run(some);
+                }
+                // Then what others have not come to.
+                for other in (1..parts).filter_map(|next| workspace.0.get((part + next) % parts)) {
+                    while let Some(some) = other.left.take() {
+                        run(some);
+                    }
+                }
             }
         };
         if parts > 1 {
@@ -229,7 +254,7 @@ fn call(_mapped: &CodeMap, entry: Entry, args: &[u64]) {
     let kernel = unsafe { std::mem::transmute::<*const u8, Kernel>(entry.address()) };
     // SAFETY: as many arguments as the kernel has follow, and `execute` has put a pointer to a buffer of the
     // assembled size for every base that they are derived from: no access leaves those. What the kernel writes is
-    // borrowed alone, but for other units of the step, which write elsewhere; what it shares is borrowed for as long as it runs.
+    // borrowed alone, but for other units of the step, which are taken once each and write elsewhere; what it shares is borrowed for as long as it runs.
     unsafe { kernel(args.as_ptr()) }
 }
 

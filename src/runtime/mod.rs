@@ -11,11 +11,13 @@ mod map;
 pub mod params;
 mod pool;
 mod program;
+mod share;
 mod split;
 mod steps;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::large_vec;
 pub use buffer::{AllocError, Fenced, Placement};
 pub use executor::{Executor, Sequential};
 pub use pool::Pool;

@@ -1,7 +1,7 @@
 //! The units of a step, cut into parts of the same cost.
 //!
 //! Part p of n is a range of units that depends on p, n and the step alone, so that a thread finds what it
-//! has written in a step near the units it runs in the next.
+//! has written in a step near the units it runs in the next. Parts are cut into chunks in the same way.
 
 use std::ops::Range;
 
@@ -9,6 +9,10 @@ use crate::kernels::step::Step;
 
 /// Units above this cost count as this, so that sums do not overflow.
 const MOST: u64 = 1 << 40;
+/// The most chunks of a part.
+const MOST_CHUNKS: u128 = 32;
+/// The least work of a chunk where a part of its own would need more: to take one is a few dozen operations.
+const LEAST_CHUNK: u64 = 2048;
 
 /// What a step has to do.
 #[derive(Clone, Debug)]
@@ -53,6 +57,14 @@ impl Work {
         let worth = self.cost / u128::from(grain.max(1));
         let most = worth.min(u128::from(self.units)).max(1);
         usize::try_from(most).map_or(threads, |most| most.min(threads)).max(1)
+    }
+
+    /// Into how many chunks each of the parts is cut, all of them having about the same cost: chunk c of part p is part
+    /// `p · chunks + c` of `parts · chunks`.
+    pub(super) fn chunks(&self, parts: usize, grain: u64) -> usize {
+        let parts = parts.max(1) as u128;
+        let worth = self.cost / parts / u128::from(grain.clamp(1, LEAST_CHUNK));
+        worth.min(u128::from(self.units) / parts).clamp(1, MOST_CHUNKS) as usize
     }
 
     /// The units of a part.
@@ -101,6 +113,14 @@ mod tests {
         assert_eq!(work.parts(1, 0), 1);
         assert_eq!(work.parts(1000, 1), 100);
         assert_eq!(Work::new(std::iter::empty()).parts(7, 1), 1);
+    }
+
+    #[test]
+    fn chunks_are_worth_taking() {
+        let work = work(&[(1000, 100)]);
+        let chunks = |parts| [1, 2048, 1 << 18].map(|grain| work.chunks(parts, grain));
+        assert_eq!([chunks(2), chunks(10), chunks(500)], [[32, 24, 24], [32, 4, 4], [2, 1, 1]]);
+        assert_eq!(Work::new(std::iter::empty()).chunks(7, 1), 1);
     }
 
     proptest! {

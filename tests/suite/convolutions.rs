@@ -150,6 +150,28 @@ proptest! {
         check(&layer(op, [c, size[0], size[1]], w, [c, oh, ow], relu));
     }
 
+    /// Of one channel in rows that are longer than a vector, with or without a halo.
+    #[test]
+    fn stencils_agree(
+        kernel in [1u64..=5, 1u64..=5],
+        stride in [1u64..=2, 1u64..=4],
+        dilation in [1u64..=3, 1u64..=2],
+        pad in [0u64..=4, 0u64..=4, 0u64..=8, 0u64..=8],
+        border in prop_oneof![3 => Just(Border::Zero), 1 => Just(Border::Replicate)],
+        size in [1u64..=13, 14u64..=43],
+        groups in prop_oneof![Just(1u64), Just(3)],
+        o in 1u64..=4,
+        relu: bool,
+    ) {
+        let [top, bottom, left, right] = pad;
+        let stride = [stride[0], if stride[1] < 4 { 1 } else { 2 }];
+        let window = Window { kernel, stride, dilation, pad: Pads { top, bottom, left, right } };
+        let Some([oh, ow]) = out_size(&window, size) else { return Ok(()) };
+        let op = Op::Conv(Conv { window, border, groups });
+        let w = vec![o * groups, 1, window.kernel[0], window.kernel[1]];
+        check(&layer(op, [groups, size[0], size[1]], w, [o * groups, oh, ow], relu));
+    }
+
     #[test]
     fn transposed_convolutions_agree(
         window in window(),

@@ -7,6 +7,7 @@ mod examples;
 mod executors;
 mod fenced;
 mod gradients;
+mod in_place;
 mod inner_loop;
 mod library;
 mod movement;

@@ -10,7 +10,7 @@ use convc::target::Target;
 use convc::tensor::Tensor;
 use convc::{Model, Options, pipeline};
 
-use crate::executors::agree;
+use crate::executors::{Executor, agree};
 
 fn graph(body: &str) -> Graph {
     let text = format!("model m {{\n{body}\n}}\n");
@@ -53,6 +53,80 @@ fn readers_may_want_different_borders_of_one_value() {
   e = a |> conv(kernel=5, pad=2, groups=16, out=16, border=wrap)
   concat(b + c + e, d |> crop(1))"
         ));
+    }
+}
+
+fn words(body: &str) -> Vec<&'static str> {
+    let optimised = pipeline::optimise(&graph(body));
+    let plan = pipeline::plan(&optimised, &PlanOptions::new(Target::host())).expect("the graph has a plan");
+    plan.run.iter().map(|task| task.kind.word()).collect()
+}
+
+#[test]
+fn windows_of_one_channel_read_the_callers_planes_as_they_lie() {
+    for (layer, task) in [
+        ("conv(kernel=3, pad=1, out=3, groups=3)", "depthwise"),
+        ("conv(kernel=(5, 3), pad=1, stride=(2, 1), out=6, groups=3)", "planar"),
+        ("filter(gaussian(5), pad=2) |> relu", "depthwise"),
+    ] {
+        let body = format!("  input x [3, 9, 21]\n  {layer}");
+        assert_eq!(words(&body), [task], "{layer}");
+        check(&body);
+        // Rows that are too short for it, and a border that is not zero.
+        let short = format!("  input x [3, 9, 11]\n  {layer}");
+        let other = body.replace("pad=", "border=replicate, pad=");
+        for framed in [short, other] {
+            assert_eq!(words(&framed), ["copy", "halo", task], "{framed}");
+            check(&framed);
+        }
+    }
+}
+
+#[test]
+fn a_convolution_of_pixels_joins_what_it_alone_reads() {
+    let chain = |first: &str, last: &str| {
+        format!("  input x [1, 10, 33]\n  a = x |> conv(kernel=3, pad=1, out={first}) |> relu\n  {last}")
+    };
+    let joined = chain("2", "a |> conv(kernel=1, out=3) |> relu");
+    assert_eq!(words(&joined), ["planar"]);
+    check(&joined);
+    for (body, tasks) in [
+        (chain("4", "a |> conv(kernel=1, out=1)"), 2),
+        (chain("2", "(a |> conv(kernel=1, out=2)) + a"), 2),
+        (chain("2", "a |> conv(kernel=(2, 1), out=1)"), 2),
+        (chain("2", "b = a |> conv(kernel=1, out=1)\n  output a, b"), 2),
+    ] {
+        assert_eq!(words(&body).iter().filter(|word| **word == "planar").count(), tasks, "{body}");
+        check(&body);
+    }
+}
+
+/// Weights that are known, of which some are 0 and some equal.
+#[test]
+fn known_weights_are_left_out_or_shared() {
+    for (kernel, pad) in [([3, 3], 1), ([1, 9], 4)] {
+        let [h, w] = kernel;
+        let body = format!(
+            "  input x [1, 12, 35]\n  conv(kernel=({h}, {w}), pad={pad}, out=2)\n  relu\n  conv(kernel=1, out=3)"
+        );
+        let graph = graph(&body);
+        let mut params = Params::seeded(&graph, 7).expect("there is memory").tensors().to_vec();
+        let sobel =
+            [-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0, -1.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0];
+        params[0] = Tensor::new(&[2, 1, h, w], sobel.to_vec()).expect("the lengths agree");
+        let x = negative(&graph);
+        let expected = Executor::Evaluator.run(&graph, &[x.view()], &params);
+        let known = pipeline::specialise(&graph, &params, convc::Math::Default);
+        let mut bits: Option<Vec<u32>> = None;
+        for executor in Executor::all().into_iter().skip(1) {
+            let found = executor.run_by(convc::Math::Default, &known, &[x.view()], &params);
+            let found = found[0].data();
+            for (f, e) in found.iter().zip(expected[0].data()) {
+                assert!((f - e).abs() <= 1e-5 * (1.0 + e.abs()), "{executor:?}: {f} is not {e}");
+            }
+            let found: Vec<u32> = found.iter().map(|f| f.to_bits()).collect();
+            assert_eq!(*bits.get_or_insert_with(|| found.clone()), found, "{executor:?} differs in a bit");
+        }
     }
 }
 

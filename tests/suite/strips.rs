@@ -118,6 +118,13 @@ fn image_pipelines_run_in_strips() {
             "c{n} = conv(kernel=1, out=9)",
         ],
         &[
+            "c{n} = conv(kernel=(5, 1), pad=same, out=1)",
+            "c{n} = conv(kernel=(1, 5), pad=same, out=1)",
+            "c{n} = conv(kernel=3, pad=1, out=2)",
+            "abs(it)",
+            "c{n} = conv(kernel=1, out=1)",
+        ],
+        &[
             "avgpool(kernel=3, stride=1, pad=1, count_include_pad=false)",
             "c{n} = conv(kernel=3, stride=2, pad=1, out=8)",
         ],
@@ -130,7 +137,7 @@ fn image_pipelines_run_in_strips() {
 #[test]
 fn channels_that_do_not_mix_run_plane_by_plane() {
     let chains: &[&[&str]] = &[
-        &["filter(gaussian(3), pad=same)"],
+        &["filter(gaussian(3), pad=same, border=replicate)"],
         &["filter(gaussian(5), pad=same, border=wrap)", "relu", "maxpool(kernel=3, stride=1, pad=1)"],
         &[
             "d{n} = conv(kernel=3, pad=1, out=37, groups=37)",

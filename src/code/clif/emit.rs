@@ -187,6 +187,11 @@ impl<'f> Emitter<'_, 'f> {
                 let value = self.lanes.load(ptr, addr.offset, lanes)?;
                 self.set_reg(dst, value)
             }
+            Inst::LoadLast { dst, addr, lanes } => {
+                let ptr = self.ptr(addr.ptr)?;
+                let value = self.lanes.load_last(ptr, addr.offset, lanes)?;
+                self.set_reg(dst, value)
+            }
             Inst::LoadStrided { dst, addr, stride, lanes } => {
                 let ptr = self.ptr(addr.ptr)?;
                 let value = self.lanes.load_strided(ptr, addr.offset, stride, lanes)?;

@@ -81,6 +81,20 @@ impl<'f> Lanes<'_, 'f> {
         Ok([self.load_quad(ptr, offset, 4, low)?, self.load_quad(ptr, add(offset, 16)?, 4, high)?])
     }
 
+    /// The last lanes, 0 in the others; touches no other memory.
+    pub(super) fn load_last(&mut self, ptr: Value, offset: i32, lanes: u8) -> Result<Halves, CodeError> {
+        let (high, low) = split(lanes)?;
+        let flags = self.flags();
+        let mut halves = [self.quad(0); 2];
+        for (half, count, first) in [(0, low, 0), (1, high, low)] {
+            for i in 0..count {
+                let value = self.ins().load(types::F32, flags, ptr, step(offset, 4, first + i)?);
+                halves[half] = self.ins().insertlane(halves[half], value, 4 - count + i);
+            }
+        }
+        Ok(halves)
+    }
+
     /// The first lanes, 0 in the others; lane i from `offset + i · stride`.
     pub(super) fn load_strided(
         &mut self,

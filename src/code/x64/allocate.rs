@@ -64,8 +64,16 @@ pub(super) fn assign(
     homes: &mut Vec<Home>,
 ) -> Result<Outcome, NoRegister> {
     let class = file.first().ok_or(NoRegister)?.0;
-    let mut allocator =
-        Allocator { flat, ranges, file, class, spills, saves: Vec::new(), scratch: Vec::new() };
+    let mut allocator = Allocator {
+        touching: Vec::new(),
+        flat,
+        ranges,
+        file,
+        class,
+        spills,
+        saves: Vec::new(),
+        scratch: Vec::new(),
+    };
     loop {
         homes.resize(allocator.ranges.len(), Home::Slot(0));
         if !allocator.scan(homes)? {
@@ -114,6 +122,21 @@ struct Allocator<'a, 'k> {
     spills: Spills,
     saves: Vec<Save>,
     scratch: Vec<[u32; 2]>,
+    /// For each range the items that access it, once for each access; none before something goes to memory.
+    touching: Vec<Vec<u32>>,
+}
+
+/// The items that access each of `ranges` ranges.
+fn touching(flat: &Flat<'_>, ranges: usize) -> Vec<Vec<u32>> {
+    let mut touching = vec![Vec::new(); ranges];
+    for (number, item) in (0..).zip(&flat.items) {
+        for access in flat.accesses(item) {
+            if let Some(items) = touching.get_mut(access.range as usize) {
+                items.push(number);
+            }
+        }
+    }
+    touching
 }
 
 /// A way to free a register: what it loses, by how long it frees it.
@@ -161,6 +184,9 @@ impl Allocator<'_, '_> {
                     _ => first,
                 }
             } else {
+                if self.touching.is_empty() {
+                    self.touching = touching(self.flat, self.ranges.len());
+                }
                 let fits = active.iter().filter(|(_, register)| registers.contains(register));
                 let candidates = fits.map(|&(other, _)| other).chain([number]);
                 let ways = candidates.filter_map(|candidate| self.way(candidate, range.start));
@@ -197,16 +223,15 @@ impl Allocator<'_, '_> {
             range.start < 2 * now && !self.flat.loops_around(&self.flat.items[now as usize]).any(carried);
         let item = if splits { now } else { range.start / 2 };
         let mut cost = 0_u64;
-        for item in &self.flat.items[item as usize..=(range.end / 2) as usize] {
-            let accesses = self.flat.accesses(item).iter().filter(|a| a.range as usize == number).count();
-            if accesses > 0 {
-                if self.spills == Spills::Refused && self.flat.loops_around(item).any(|shape| shape.contracts)
-                {
-                    return None;
-                }
-                let depth = self.flat.loops_around(item).next().map_or(0, |shape| shape.depth + 1);
-                cost = cost.saturating_add((accesses as u64) << (3 * depth.min(12)));
+        let touched = item..=range.end / 2;
+        let accessed = self.touching.get(number).into_iter().flatten().filter(|item| touched.contains(item));
+        for &item in accessed {
+            let item = &self.flat.items[item as usize];
+            if self.spills == Spills::Refused && self.flat.loops_around(item).any(|shape| shape.contracts) {
+                return None;
             }
+            let depth = self.flat.loops_around(item).next().map_or(0, |shape| shape.depth + 1);
+            cost = cost.saturating_add(1 << (3 * depth.min(12)));
         }
         let from = if splits { 2 * now } else { range.start };
         Some(Spill { range: number, item, cost, length: u64::from(range.end - from) + 1 })
@@ -215,7 +240,7 @@ impl Allocator<'_, '_> {
     fn spill(&mut self, spill: Spill) {
         let (number, item) = (spill.range as u32, spill.item);
         let range = self.ranges[spill.range];
-        let (first, last) = (item as usize, (range.end / 2) as usize);
+        let moved = item..=range.end / 2;
         // A range that was split before goes to memory earlier than thought.
         let earlier = self.saves.iter().position(|save| save.from == number);
         let whole = range.start >= 2 * item;
@@ -232,13 +257,19 @@ impl Allocator<'_, '_> {
                 to
             }
         };
-        for item in &self.flat.items[first..=last] {
+        self.touching.resize(self.ranges.len(), Vec::new());
+        let (moved, kept): (Vec<u32>, Vec<u32>) =
+            self.touching[spill.range].iter().partition(|item| moved.contains(item));
+        for &item in &moved {
+            let item = self.flat.items[item as usize];
             for access in &mut self.flat.accesses[item.first as usize..item.end as usize] {
                 if access.range == number {
                     access.range = to;
                 }
             }
         }
+        self.touching[spill.range] = kept;
+        self.touching[to as usize].extend(moved);
         if whole {
             self.ranges[to as usize].start = range.start;
             self.ranges[spill.range].kind = Kind::Gone;

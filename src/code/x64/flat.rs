@@ -151,9 +151,10 @@ pub(super) fn is_pairs(addr: Addr, stride: i32, lanes: u8) -> bool {
 
 /// Flattens a kernel. Loops that run exactly once leave no trace.
 pub(super) fn flatten(kernel: &Kernel) -> Result<Flat<'_>, EmitError> {
+    let statements = statements(&kernel.body);
     let mut flat = Flat {
-        items: Vec::new(),
-        accesses: Vec::new(),
+        items: Vec::with_capacity(statements + 1),
+        accesses: Vec::with_capacity(3 * statements),
         loops: Vec::new(),
         vars: [kernel.vregs as usize, kernel.ptrs as usize, kernel.wides as usize],
         inside: None,
@@ -166,6 +167,13 @@ pub(super) fn flatten(kernel: &Kernel) -> Result<Flat<'_>, EmitError> {
     flat.block(kernel, &kernel.body)?;
     flat.vars[1] += flat.loops.len();
     Ok(flat)
+}
+
+/// About how many items a body has.
+fn statements(body: &[Stmt]) -> usize {
+    let inner =
+        body.iter().map(|stmt| if let Stmt::Loop { body, .. } = stmt { 1 + statements(body) } else { 0 });
+    body.len() + inner.sum::<usize>()
 }
 
 impl<'a> Flat<'a> {
@@ -268,7 +276,10 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             add(vector(*src), Role::Use);
             add(vector(*dst), Role::Def);
         }
-        Inst::Load { dst, addr } | Inst::LoadSplat { dst, addr } | Inst::LoadPart { dst, addr, .. } => {
+        Inst::Load { dst, addr }
+        | Inst::LoadSplat { dst, addr }
+        | Inst::LoadPart { dst, addr, .. }
+        | Inst::LoadLast { dst, addr, .. } => {
             add(pointer(addr.ptr), Role::Use);
             add(vector(*dst), Role::Def);
         }

@@ -47,6 +47,22 @@ impl Emitter<'_> {
         self.wrote(dst)
     }
 
+    /// The last lanes from memory, zeros in the others. What a masked load does not load it does not touch.
+    pub(super) fn load_last(&mut self, dst: Vreg, addr: Addr, lanes: u8) -> Result<(), EmitError> {
+        if !(1..=7).contains(&lanes) {
+            return Err(self.bug("a partial load of 0 or more than 7 lanes"));
+        }
+        let base = self.pointer(addr.ptr)?;
+        let memory = self.displaced(base, i64::from(addr.offset) - 4 * (8 - i64::from(lanes)))?;
+        let target = self.target(dst)?;
+        self.asm.emit_constant(Constant::LastMask(lanes), |mask| {
+            Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, ymm(target), mask)
+        })?;
+        let code = Code::VEX_Vmaskmovps_ymm_ymm_m256;
+        self.op(Instruction::with3(code, ymm(target), ymm(target), memory))?;
+        self.wrote(dst)
+    }
+
     /// The first lanes to memory. By plain stores: masked ones are slow on some processors.
     pub(super) fn store_part(&mut self, addr: Addr, src: Vreg, lanes: u8) -> Result<(), EmitError> {
         let src = self.read(src, 0)?;

@@ -87,11 +87,13 @@ pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function
     let mut flat = flat::flatten(kernel)?;
     let mut ranges = live::ranges(&mut flat, &kernel.name)?;
     let vectors = vector_file(kernel);
-    let live = allocate::pressure(&ranges, vectors);
-    let no_register = |NoRegister| EmitError::Pressure {
-        kernel: kernel.name.clone(),
-        pressure: live,
-        available: if kernel.wides > 0 { WIDE.len() } else { VECTOR.len() } as u32,
+    let no_register = |NoRegister| match pressure(kernel) {
+        Ok(pressure) => EmitError::Pressure {
+            kernel: kernel.name.clone(),
+            pressure,
+            available: if kernel.wides > 0 { WIDE.len() } else { VECTOR.len() } as u32,
+        },
+        Err(error) => error,
     };
     let mut homes = Vec::new();
     let vector = assign(&mut flat, &mut ranges, vectors, kernel.spills, &mut homes);
@@ -102,6 +104,12 @@ pub(crate) fn emit(kernel: &Kernel, symbol: String, abi: Abi) -> Result<Function
     let allocation = Allocation { homes, vector, general };
     let (bytes, code_len) = Emitter::new(kernel, &flat, &allocation, abi)?.run()?;
     Ok(Function { symbol, bytes, align: pool::ALIGN as u64, code_len })
+}
+
+/// How many vectors are live at once at the most, before any goes to memory.
+fn pressure(kernel: &Kernel) -> Result<u32, EmitError> {
+    let ranges = live::ranges(&mut flat::flatten(kernel)?, &kernel.name)?;
+    Ok(allocate::pressure(&ranges, vector_file(kernel)))
 }
 
 /// The vector registers of a kernel.

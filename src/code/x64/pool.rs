@@ -1,12 +1,12 @@
 //! Constants behind the code.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Bytes between the boundaries that constants start at.
 pub(super) const ALIGN: usize = 32;
 
 /// A constant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Constant {
     /// The same 32 bits in 8 lanes, for arithmetic to read as an operand.
     Splat(u32),
@@ -14,13 +14,15 @@ pub(super) enum Constant {
     Scalar(u32),
     /// All ones in the first lanes, zeros in the others.
     Mask(u8),
+    /// All ones in the last lanes, zeros in the others.
+    LastMask(u8),
 }
 
 /// Constants, each once, in the order of their first use.
 #[derive(Default)]
 pub(super) struct Pool {
     entries: Vec<Constant>,
-    index: HashMap<Constant, u32>,
+    index: BTreeMap<Constant, u32>,
 }
 
 /// The number of a constant in its pool.
@@ -45,6 +47,9 @@ impl Pool {
                 Constant::Splat(bits) => [*bits; 8],
                 Constant::Mask(lanes) => {
                     std::array::from_fn(|lane| if lane < usize::from(*lanes) { u32::MAX } else { 0 })
+                }
+                Constant::LastMask(lanes) => {
+                    std::array::from_fn(|lane| if lane + usize::from(*lanes) < 8 { 0 } else { u32::MAX })
                 }
                 Constant::Scalar(_) => continue,
             };

@@ -29,6 +29,7 @@ impl Emitter<'_> {
                 self.wrote(dst)
             }
             Inst::LoadPart { dst, addr, lanes } => self.load_part(dst, addr, lanes),
+            Inst::LoadLast { dst, addr, lanes } => self.load_last(dst, addr, lanes),
             Inst::LoadStrided { dst, addr, stride, lanes } => self.load_strided(dst, addr, stride, lanes),
             Inst::Gather { dst, addr, index, .. } => self.gather(dst, addr, index),
             Inst::Store { addr, src } => {

@@ -46,11 +46,12 @@ fn check(case: &Windowed, channels: &Channels) {
         taps: case.taps.clone(),
         tap_index: tap_index.clone(),
         w_taps: w_taps as u32,
-        zeros: Vec::new(),
+        known: Vec::new(),
         w_transposed: transposed,
         stride: case.stride,
         phase,
         epilogue,
+        then: None,
     };
     // The index of a position in the phase, if it is one.
     let index = |p: &Phase, at: i64| {
@@ -144,11 +145,12 @@ fn sums_do_not_depend_on_the_tile() {
             taps: (0..9).map(|i| (i / 3 - 1, i % 3 - 1)).collect(),
             tap_index: (0..9).collect(),
             w_taps: 9,
-            zeros: Vec::new(),
+            known: Vec::new(),
             w_transposed: false,
             stride: [1, 1],
             phase: [whole(3), whole(width)],
             epilogue: Default::default(),
+            then: None,
         };
         bed.run(out, |_, _| true, |low| super::lower(&task, out, low));
         move |at| bed.get(out, at).to_bits()

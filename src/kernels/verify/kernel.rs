@@ -111,7 +111,7 @@ impl<'a> Verifier<'a> {
                 self.addr(addr, assigned);
                 self.set(dst, assigned);
             }
-            Inst::LoadPart { dst, addr, lanes } => {
+            Inst::LoadPart { dst, addr, lanes } | Inst::LoadLast { dst, addr, lanes } => {
                 self.lanes(lanes, LANES - 1);
                 self.addr(addr, assigned);
                 self.set(dst, assigned);

@@ -189,6 +189,10 @@ fn partial_accesses_touch_their_lanes_alone() {
             let loaded = k.load(input.at(0), lanes);
             k.store(out.at(0), loaded, 8);
         });
+        access(format!("load last {name}"), [lanes, 8], [0, 0], |k, input, out| {
+            let loaded = k.load_last(input.at(0), lanes);
+            k.store(out.at(0), loaded, 8);
+        });
         access(format!("store {name}"), [9, lanes], [0, 0], |k, input, out| {
             let loaded = k.load(input.at(4), 8);
             k.store(out.at(0), loaded, lanes);

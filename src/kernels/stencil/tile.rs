@@ -1,0 +1,329 @@
+//! A tile: its size by what it loads, and its code.
+
+use super::Stencil;
+use super::columns::{Access, Cut};
+use crate::kernels::build::KernelBuilder;
+use crate::kernels::ir::{Int, LANES, Offset, Operand, Ptr, VECTOR_BYTES, Vreg};
+use crate::kernels::pointwise;
+use crate::plan::task::Epilogue;
+
+/// Vector registers.
+const REGISTERS: usize = 16;
+/// Bytes after which rows share the same lines of a first-level cache, on every processor.
+const SAME_LINES: i64 = 4096;
+
+/// A weight: where it stands, and its bits where they are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::kernels) struct Weight {
+    pub(in crate::kernels) offset: i32,
+    pub(in crate::kernels) known: Option<u32>,
+}
+
+impl Weight {
+    fn same(&self, other: &Weight) -> bool {
+        self.offset == other.offset || self.known.is_some() && self.known == other.known
+    }
+}
+
+/// The size of tiles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shape {
+    /// Rows, at most.
+    pub(super) rows: usize,
+    /// Vectors of a row.
+    pub(super) vectors: usize,
+    /// Whether the weights stay in registers.
+    resident: bool,
+}
+
+/// The rows of a tile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rows {
+    pub(super) count: usize,
+    /// Rows of the input from the first to the last one that is read, those of them that lie above the picture, and
+    /// those below.
+    pub(super) reads: i64,
+    pub(super) above: i64,
+    pub(super) below: i64,
+}
+
+impl Shape {
+    /// The cheapest for rows that are `pitch` bytes apart, by loads and multiply-adds, two of each a cycle.
+    pub(super) fn choose(stencil: &Stencil<'_>, pitch: i64, height: u64) -> Shape {
+        let distinct = distinct(stencil).len();
+        let outs = stencil.weights.len();
+        let uses: usize = stencil.weights.iter().flatten().flatten().count();
+        let most = if pitch % SAME_LINES == 0 { 2 } else { 4 };
+        let mut best = (f64::MAX, Shape { rows: 1, vectors: 1, resident: false });
+        for rows in 1..=most.min(height as usize) {
+            for vectors in [1, 2, 4, 8] {
+                let sums = rows * vectors * outs;
+                // Sums, a vector of the input, and one for what follows the sums.
+                let resident = sums + distinct + 2 <= REGISTERS;
+                if sums + 2 > REGISTERS || !resident && sums + vectors + 2 > REGISTERS {
+                    continue;
+                }
+                let loaded = loads(stencil, rows) * vectors as f64;
+                let weights = if resident { 0 } else { rows * uses };
+                let pointers = (rows * outs) as f64 + rows as f64 * stencil.step as f64;
+                let slots = loaded + weights as f64;
+                let products = (rows * vectors * uses) as f64;
+                // Few sums wait for each other.
+                let waiting = if sums < 4 { 1.0 } else { 0.0 };
+                let cost = slots.max(products) + 0.2 * slots + 0.5 * pointers + waiting * products;
+                let each = cost / sums as f64;
+                if each < best.0 {
+                    best = (each, Shape { rows, vectors, resident });
+                }
+            }
+        }
+        best.1
+    }
+}
+
+/// Loads that some rows take for one vector of each; those across two cache lines count twice, every other one of
+/// those that are not aligned.
+fn loads(stencil: &Stencil<'_>, rows: usize) -> f64 {
+    let mut found: Vec<(i64, i32)> = Vec::new();
+    for row in 0..rows as i64 {
+        for &(dy, dx) in stencil.taps {
+            let element = (row * stencil.step + i64::from(dy), dx);
+            if !found.contains(&element) {
+                found.push(element);
+            }
+        }
+    }
+    found.iter().map(|(_, dx)| if dx % LANES as i32 == 0 { 1.0 } else { 1.5 }).sum()
+}
+
+/// The weights, equal ones once.
+fn distinct(stencil: &Stencil<'_>) -> Vec<Weight> {
+    let mut all: Vec<Weight> = Vec::new();
+    for weight in stencil.weights.iter().flatten().flatten() {
+        if !all.iter().any(|other| other.same(weight)) {
+            all.push(*weight);
+        }
+    }
+    all
+}
+
+/// Where a tile stands, and pointers for it to walk with.
+pub(super) struct Ptrs {
+    /// The first row that is there, and the first row of the output.
+    pub(super) src: Ptr,
+    pub(super) dst: Ptr,
+    pub(super) x: Ptr,
+    pub(super) plane: Ptr,
+    pub(super) out: Ptr,
+}
+
+/// What tiles of a kernel have in common.
+pub(super) struct Tile<'a> {
+    stencil: &'a Stencil<'a>,
+    shape: Shape,
+    rows: Rows,
+    args: Args,
+    /// Registers of the weights that stay there.
+    held: Vec<(Weight, Vreg)>,
+}
+
+/// Arguments of a kernel that do not move.
+pub(super) struct Args {
+    pub(super) w: Ptr,
+    pub(super) bias: Option<Ptr>,
+    /// Weights and bias of the 1×1 convolution that follows.
+    pub(super) then: Option<(Ptr, Option<Ptr>)>,
+    /// Bytes from row to row of the input and of the output, and from plane to plane of the output.
+    pub(super) pitches: [Int; 2],
+    pub(super) plane: Option<Int>,
+}
+
+/// The products of an element: which sum of a vector takes it, by which weight.
+type Products = Vec<(usize, Weight)>;
+
+impl<'a> Tile<'a> {
+    /// Loads the weights that stay in registers.
+    pub(super) fn new(
+        stencil: &'a Stencil<'a>,
+        shape: Shape,
+        rows: Rows,
+        args: Args,
+        b: &mut KernelBuilder,
+    ) -> Tile<'a> {
+        let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
+        let held =
+            weights.into_iter().map(|weight| (weight, b.load_splat(args.w.at(weight.offset)))).collect();
+        Tile { stencil, shape, rows, args, held }
+    }
+
+    /// Vectors of a row.
+    pub(super) fn vectors(&self) -> usize {
+        self.shape.vectors
+    }
+
+    /// Some vectors of each row, `column` columns on.
+    pub(super) fn emit(&self, b: &mut KernelBuilder, ptrs: &Ptrs, vectors: usize, column: i64, cut: Cut) {
+        let outs = self.stencil.weights.len();
+        // Sums by row, output channel and vector.
+        let mut sums: Vec<Vec<Vreg>> = Vec::new();
+        for _ in 0..self.rows.count {
+            for out in 0..outs as i32 {
+                let start = |b: &mut KernelBuilder| match self.args.bias {
+                    None => b.splat(0.0),
+                    Some(bias) => b.load_splat(bias.at(4 * out)),
+                };
+                sums.push((0..vectors).map(|_| start(b)).collect());
+            }
+        }
+        let (there, below) = (self.rows.above, self.rows.reads - self.rows.below);
+        let mut at = ptrs.src;
+        for row in 0..self.rows.reads {
+            let inside = row >= there && row < below;
+            if inside && row > there {
+                b.set_ptr(ptrs.x, at, Offset::Int(self.args.pitches[0]));
+                at = ptrs.x;
+            }
+            for (dx, products) in self.elements(row) {
+                let access = if inside { cut.access(dx) } else { Access::Nothing };
+                let start = 4 * (column + dx) as i32;
+                self.multiply(b, &sums, &products, at, start, access);
+            }
+        }
+        self.finish(b, ptrs, &sums, column);
+    }
+
+    /// The columns of the input's row that are read, each with its products.
+    fn elements(&self, row: i64) -> Vec<(i64, Products)> {
+        let outs = self.stencil.weights.len();
+        let first = self.stencil.taps.iter().map(|tap| i64::from(tap.0)).min().unwrap_or(0);
+        let mut all: Vec<(i64, Products)> = Vec::new();
+        for (tap, &(dy, dx)) in self.stencil.taps.iter().enumerate() {
+            for out_row in 0..self.rows.count {
+                if out_row as i64 * self.stencil.step + i64::from(dy) - first != row {
+                    continue;
+                }
+                for (out, weights) in self.stencil.weights.iter().enumerate() {
+                    let Some(weight) = weights.get(tap).copied().flatten() else { continue };
+                    let product = (out_row * outs + out, weight);
+                    match all.iter_mut().find(|(other, _)| *other == i64::from(dx)) {
+                        Some((_, products)) => products.push(product),
+                        None => all.push((i64::from(dx), vec![product])),
+                    }
+                }
+            }
+        }
+        all.sort_by_key(|(dx, _)| *dx);
+        all
+    }
+
+    /// Adds the products of the vectors `start` bytes from a pointer.
+    fn multiply(
+        &self,
+        b: &mut KernelBuilder,
+        sums: &[Vec<Vreg>],
+        products: &Products,
+        at: Ptr,
+        start: i32,
+        access: Access,
+    ) {
+        let vectors = sums.first().map_or(0, Vec::len);
+        let missing = |lanes: usize| 4 * (LANES - lanes) as i32;
+        let load = |b: &mut KernelBuilder, vector: usize| -> Operand {
+            let start = start + vector as i32 * VECTOR_BYTES as i32;
+            match access {
+                Access::Whole if products.len() == 1 && self.shape.resident => at.at(start).into(),
+                Access::Whole => b.load(at.at(start), LANES).into(),
+                Access::First(lanes) => b.load(at.at(start), lanes).into(),
+                Access::Last(lanes) => b.load_last(at.at(start + missing(lanes)), lanes).into(),
+                Access::Nothing => 0.0.into(),
+            }
+        };
+        if self.shape.resident {
+            (0..vectors).for_each(|vector| {
+                let value = load(b, vector);
+                for (sum, weight) in products {
+                    if let Some((_, held)) = self.held.iter().find(|(other, _)| other.same(weight)) {
+                        b.fma(sums[*sum][vector], *held, value);
+                    }
+                }
+            });
+            return;
+        }
+        let values: Vec<Operand> = (0..vectors).map(|vector| load(b, vector)).collect();
+        for (sum, weight) in products {
+            let weight = b.load_splat(self.args.w.at(weight.offset));
+            for (&sum, &value) in sums[*sum].iter().zip(&values) {
+                b.fma(sum, weight, value);
+            }
+        }
+    }
+
+    /// What follows the sums, and the stores.
+    fn finish(&self, b: &mut KernelBuilder, ptrs: &Ptrs, sums: &[Vec<Vreg>], column: i64) {
+        let planes = self.stencil.out_planes();
+        let outs = self.stencil.weights.len();
+        let start = 4 * column as i32;
+        // Channels that go on together do so row by row.
+        let mixed: Vec<Vec<Vec<Vreg>>> = match self.stencil.then {
+            None => Vec::new(),
+            Some(_) => sums.chunks(outs).map(|sums| self.mix(b, sums)).collect(),
+        };
+        let mut plane = ptrs.dst;
+        for out in 0..planes {
+            if let Some(by) = self.args.plane.filter(|_| out > 0) {
+                b.set_ptr(ptrs.plane, plane, Offset::Int(by));
+                plane = ptrs.plane;
+            }
+            let mut at = plane;
+            for row in 0..self.rows.count {
+                if row > 0 {
+                    b.set_ptr(ptrs.out, at, Offset::Int(self.args.pitches[1]));
+                    at = ptrs.out;
+                }
+                let vectors = match mixed.get(row) {
+                    Some(mixed) => &mixed[out],
+                    None => &sums[row * outs + out],
+                };
+                for (vector, &value) in (0..).zip(vectors) {
+                    let value = if mixed.is_empty() { apply(b, self.stencil.epilogue, value) } else { value };
+                    b.store(at.at(start + vector * VECTOR_BYTES as i32), value, LANES);
+                }
+            }
+        }
+    }
+
+    /// The planes that follow from one row's channels, each a list of vectors.
+    fn mix(&self, b: &mut KernelBuilder, sums: &[Vec<Vreg>]) -> Vec<Vec<Vreg>> {
+        let (Some(then), Some((w, bias))) = (&self.stencil.then, self.args.then) else { return Vec::new() };
+        let channels: Vec<Vec<Vreg>> = sums
+            .iter()
+            .map(|sums| sums.iter().map(|&sum| apply(b, self.stencil.epilogue, sum)).collect())
+            .collect();
+        let vectors = channels.first().map_or(0, Vec::len);
+        let mut planes = Vec::new();
+        for plane in 0..then.planes as i32 {
+            let mixed: Vec<Vreg> = (0..vectors)
+                .map(|_| match bias {
+                    None => b.splat(0.0),
+                    Some(bias) => b.load_splat(bias.at(4 * plane)),
+                })
+                .collect();
+            for (channel, values) in (0..).zip(&channels) {
+                let weight = b.load_splat(w.at(4 * (plane * channels.len() as i32 + channel)));
+                for (&sum, &value) in mixed.iter().zip(values) {
+                    b.fma(sum, weight, value);
+                }
+            }
+            planes.push(mixed.into_iter().map(|sum| apply(b, then.epilogue, sum)).collect());
+        }
+        planes
+    }
+}
+
+/// An epilogue that reads no buffer.
+fn apply(b: &mut KernelBuilder, epilogue: &Epilogue, sum: Vreg) -> Vreg {
+    match &epilogue.expr {
+        None => sum,
+        Some(expr) => pointwise::emit_expr(b, expr, |_, _| sum),
+    }
+}
