@@ -16,6 +16,7 @@ mod inputs;
 mod networks;
 mod outputs;
 mod reports;
+mod train;
 
 /// A model that changes nothing in 0..1: what goes in comes out.
 const SAME: &str = "model same {\n  input x [1, H, W]\n  y = relu\n}\n";

@@ -1,0 +1,150 @@
+//! `convc train`.
+
+use serde_json::Value;
+
+use crate::harness::Sandbox;
+use crate::make;
+
+/// Two classes told apart by one linear layer.
+const NET: &str = "model net {\n  input x [1, 2, 2]\n  flatten\n  f = linear(out=2)\n}\n";
+/// The same without weights.
+const BARE: &str = "model net {\n  input x [1, 2, 2]\n  relu\n}\n";
+
+fn archive(arrays: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let files: Vec<(String, Vec<u8>)> =
+        arrays.iter().map(|(name, shape, data)| (format!("{name}.npy"), make::npy(shape, data))).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    make::zip(&files)
+}
+
+/// Eight samples whose class is whether their first pixel is bright.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_model(NET);
+    let y: Vec<f32> = (0..8).map(|i| (i % 2) as f32).collect();
+    let x: Vec<f32> = (0..32).map(|i| if i % 4 == 0 { ((i / 4) % 2) as f32 } else { 0.5 }).collect();
+    sandbox.write("d.npz", archive(&[("x", &[8, 1, 2, 2], &x), ("y", &[8], &y)]));
+    sandbox
+}
+
+const BASE: [&str; 6] = ["train", "m.conv", "--data", "d.npz", "--loss", "cross_entropy"];
+
+fn train(more: &[&'static str]) -> Vec<&'static str> {
+    BASE.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_model_learns_and_its_weights_are_used() {
+    let sandbox = sandbox();
+    let asked = train(&[
+        "--lr", "1", "--epochs", "40", "--batch", "3", "--plot", "l.svg", "--losses", "l.npy", "--save-at", "1,2",
+        "--val", "d.npz", "--format", "json",
+    ]);
+    let ran = sandbox.expect(0, &asked);
+    let result: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    assert_eq!(result["steps"], 120);
+    assert_eq!(result["finished"], true);
+    assert!(result["validation_loss"].as_f64().expect("a number") < 0.2, "{result}");
+    assert!(ran.stderr.contains("accuracy 100.00 %"), "{}", ran.stderr);
+    let files = sandbox.files();
+    for file in
+        ["weights.safetensors", "weights.checkpoint.safetensors", "weights.step1.safetensors", "weights.step2.safetensors"]
+    {
+        assert!(files.contains(&file.to_owned()), "{files:?}");
+    }
+    assert!(String::from_utf8(sandbox.read("l.svg")).expect("text").contains("training loss"));
+    sandbox.write("bright.npy", make::npy(&[1, 2, 2], &[1.0, 0.5, 0.5, 0.5]));
+    sandbox.expect(0, &["run", "m.conv", "bright.npy", "--weights", "weights.safetensors", "-o", "y.npy"]);
+    let y = make::read_npy(&sandbox.read("y.npy")).1;
+    assert!(y[1] > y[0], "{y:?}");
+}
+
+#[test]
+fn a_training_that_is_resumed_ends_with_the_same_bytes() {
+    let sandbox = sandbox();
+    let adam = ["--optimizer", "adam", "--batch", "3"];
+    let run = |more: &[&'static str]| sandbox.expect(0, &train(&[&adam[..], more].concat()));
+    let cosine = ["--schedule", "cosine", "--warmup", "2", "--epochs", "6"];
+    run(&[&cosine[..], &["-o", "whole.safetensors", "--threads", "1"]].concat());
+    run(&[&cosine[..], &["-o", "other.safetensors", "--threads", "2"]].concat());
+    assert_eq!(sandbox.read("whole.safetensors"), sandbox.read("other.safetensors"));
+    run(&["--epochs", "2", "-o", "half.safetensors"]);
+    run(&["--epochs", "4", "-o", "long.safetensors"]);
+    run(&["--epochs", "4", "--resume", "half.checkpoint.safetensors", "-o", "rest.safetensors"]);
+    assert_eq!(sandbox.read("long.safetensors"), sandbox.read("rest.safetensors"));
+    let done = ["--epochs", "2", "--resume", "half.checkpoint.safetensors"];
+    sandbox.refuse_with(2, &train(&[&adam[..], &done].concat()), &["6 steps already"]);
+}
+
+#[test]
+fn pictures_by_class_and_mnists_files_are_data() {
+    let sandbox = Sandbox::with_model(NET);
+    for (class, bright) in [("dark", 0u8), ("light", 255)] {
+        sandbox.folder(&format!("p{class}"));
+        for i in 0..3u8 {
+            sandbox.write(&format!("p{class}/{i}.png"), make::grey_png(&[bright, 100, 100 + i, 100], 2));
+        }
+    }
+    sandbox.folder("p");
+    std::fs::rename(sandbox.path("pdark"), sandbox.path("p/dark")).expect("it moves");
+    std::fs::rename(sandbox.path("plight"), sandbox.path("p/light")).expect("it moves");
+    let asked = ["train", "m.conv", "--data", "p", "--loss", "cross_entropy", "--lr", "1", "--epochs", "30", "--val", "0.34"];
+    let ran = sandbox.expect(0, &asked);
+    assert!(ran.stderr.contains("the classes are dark, light"), "{}", ran.stderr);
+    sandbox.folder("mnist");
+    let images: Vec<u8> = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[0, 9, 9, 9, 255, 9, 9, 9]].concat();
+    let labels = [0, 0, 8, 1, 0, 0, 0, 2, 0, 1];
+    sandbox.write("mnist/train-images-idx3-ubyte", &images);
+    sandbox.refuse(&["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"], &["train-labels-idx1-ubyte is missing"]);
+    sandbox.write("mnist/train-labels-idx1-ubyte", labels);
+    sandbox.expect(0, &["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy", "--epochs", "2"]);
+    sandbox.write("mnist/train-images-idx3-ubyte", &images[..20]);
+    sandbox.refuse(&["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"], &["elements", "bytes follow"]);
+}
+
+#[test]
+fn bad_data_is_refused_before_the_first_step() {
+    let sandbox = sandbox();
+    let asked = ["train", "m.conv", "--data", "bad.npz", "--loss", "cross_entropy"];
+    let (x, y) = (vec![0.5f32; 8], vec![0.0f32, 1.0]);
+    let mut refused = |arrays: &[(&str, &[usize], &[f32])], says: &[&str]| {
+        sandbox.write("bad.npz", archive(arrays));
+        sandbox.refuse(&asked, says);
+    };
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 2.0])], &["element 1 of `y` is 2", "0 to 1"]);
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 0.5])], &["element 1 of `y` is 0.5"]);
+    refused(&[("x", &[2, 2, 2], &x), ("y", &[2], &y)], &["a sample of `x` has the shape [2, 2]", "[1, 2, 2]"]);
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["`x` has 2 samples, but `y` has 1"]);
+    refused(&[("x", &[0, 1, 2, 2], &[]), ("y", &[0], &[])], &["empty"]);
+    refused(&[("a", &[2, 1, 2, 2], &x), ("b", &[2], &y)], &["no arrays `x` and `y`", "`a`, `b`"]);
+    let mut bad = x.clone();
+    bad[5] = f32::NAN;
+    refused(&[("x", &[2, 1, 2, 2], &bad), ("y", &[2], &y)], &["element 5 of `x` is NaN"]);
+    let whole = archive(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &y)]);
+    sandbox.write("bad.npz", &whole[..whole.len() / 2]);
+    sandbox.refuse(&asked, &["bad.npz"]);
+    sandbox.refuse(&["train", "m.conv", "--data", "none.npz", "--loss", "mse"], &["none.npz"]);
+}
+
+#[test]
+fn a_training_that_goes_wrong_keeps_the_last_checkpoint() {
+    let sandbox = sandbox();
+    sandbox.expect(0, &train(&["--epochs", "1"]));
+    let kept = sandbox.read("weights.checkpoint.safetensors");
+    let x: Vec<f32> = (0..32).map(|i| i as f32 * 1e18).collect();
+    let y: Vec<f32> = x.chunks(4).flat_map(|c| [c[0], -c[1]]).collect();
+    sandbox.write("huge.npz", archive(&[("x", &[8, 1, 2, 2], &x), ("y", &[8, 2], &y)]));
+    let asked = ["train", "m.conv", "--data", "huge.npz", "--loss", "mse", "--lr", "1e6", "--epochs", "9", "--batch", "8"];
+    sandbox.refuse(&asked, &["the loss is", "smaller --lr"]);
+    assert_eq!(sandbox.read("weights.checkpoint.safetensors"), kept);
+}
+
+#[test]
+fn what_does_not_fit_together_is_said() {
+    let sandbox = sandbox();
+    sandbox.refuse_with(2, &train(&["--batch", "0"]), &["at least one sample"]);
+    sandbox.refuse_with(2, &train(&["--lr", "-1"]), &["no learning rate"]);
+    sandbox.refuse_with(2, &train(&["--nesterov"]), &["--momentum"]);
+    sandbox.refuse_with(2, &train(&["--scheme", "he"]), &["pytorch, kaiming, xavier"]);
+    sandbox.write("m.conv", BARE);
+    sandbox.refuse(&["train", "m.conv", "--data", "d.npz", "--loss", "mse"], &["error"]);
+}
