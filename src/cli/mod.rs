@@ -32,7 +32,7 @@ macro_rules! commands {
         enum Command {
             $(
                 #[doc = $about]
-                $variant($module::Args),
+                $variant(Box<$module::Args>),
             )*
         }
 

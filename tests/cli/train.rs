@@ -13,7 +13,8 @@ const BARE: &str = "model net {\n  input x [1, 2, 2]\n  relu\n}\n";
 fn archive(arrays: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
     let files: Vec<(String, Vec<u8>)> =
         arrays.iter().map(|(name, shape, data)| (format!("{name}.npy"), make::npy(shape, data))).collect();
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     make::zip(&files)
 }
 
@@ -36,8 +37,22 @@ fn train(more: &[&'static str]) -> Vec<&'static str> {
 fn a_model_learns_and_its_weights_are_used() {
     let sandbox = sandbox();
     let asked = train(&[
-        "--lr", "1", "--epochs", "40", "--batch", "3", "--plot", "l.svg", "--losses", "l.npy", "--save-at", "1,2",
-        "--val", "d.npz", "--format", "json",
+        "--lr",
+        "1",
+        "--epochs",
+        "40",
+        "--batch",
+        "3",
+        "--plot",
+        "l.svg",
+        "--losses",
+        "l.npy",
+        "--save-at",
+        "1,2",
+        "--val",
+        "d.npz",
+        "--format",
+        "json",
     ]);
     let ran = sandbox.expect(0, &asked);
     let result: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
@@ -46,9 +61,12 @@ fn a_model_learns_and_its_weights_are_used() {
     assert!(result["validation_loss"].as_f64().expect("a number") < 0.2, "{result}");
     assert!(ran.stderr.contains("accuracy 100.00 %"), "{}", ran.stderr);
     let files = sandbox.files();
-    for file in
-        ["weights.safetensors", "weights.checkpoint.safetensors", "weights.step1.safetensors", "weights.step2.safetensors"]
-    {
+    for file in [
+        "weights.safetensors",
+        "weights.checkpoint.safetensors",
+        "weights.step1.safetensors",
+        "weights.step2.safetensors",
+    ] {
         assert!(files.contains(&file.to_owned()), "{files:?}");
     }
     assert!(String::from_utf8(sandbox.read("l.svg")).expect("text").contains("training loss"));
@@ -87,18 +105,38 @@ fn pictures_by_class_and_mnists_files_are_data() {
     sandbox.folder("p");
     std::fs::rename(sandbox.path("pdark"), sandbox.path("p/dark")).expect("it moves");
     std::fs::rename(sandbox.path("plight"), sandbox.path("p/light")).expect("it moves");
-    let asked = ["train", "m.conv", "--data", "p", "--loss", "cross_entropy", "--lr", "1", "--epochs", "30", "--val", "0.34"];
+    let asked = [
+        "train",
+        "m.conv",
+        "--data",
+        "p",
+        "--loss",
+        "cross_entropy",
+        "--lr",
+        "1",
+        "--epochs",
+        "30",
+        "--val",
+        "0.34",
+    ];
     let ran = sandbox.expect(0, &asked);
     assert!(ran.stderr.contains("the classes are dark, light"), "{}", ran.stderr);
     sandbox.folder("mnist");
-    let images: Vec<u8> = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[0, 9, 9, 9, 255, 9, 9, 9]].concat();
+    let images: Vec<u8> =
+        [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[0, 9, 9, 9, 255, 9, 9, 9]].concat();
     let labels = [0, 0, 8, 1, 0, 0, 0, 2, 0, 1];
     sandbox.write("mnist/train-images-idx3-ubyte", &images);
-    sandbox.refuse(&["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"], &["train-labels-idx1-ubyte is missing"]);
+    sandbox.refuse(
+        &["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"],
+        &["train-labels-idx1-ubyte is missing"],
+    );
     sandbox.write("mnist/train-labels-idx1-ubyte", labels);
     sandbox.expect(0, &["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy", "--epochs", "2"]);
     sandbox.write("mnist/train-images-idx3-ubyte", &images[..20]);
-    sandbox.refuse(&["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"], &["elements", "bytes follow"]);
+    sandbox.refuse(
+        &["train", "m.conv", "--data", "mnist", "--loss", "cross_entropy"],
+        &["elements", "bytes follow"],
+    );
 }
 
 #[test]
@@ -106,13 +144,16 @@ fn bad_data_is_refused_before_the_first_step() {
     let sandbox = sandbox();
     let asked = ["train", "m.conv", "--data", "bad.npz", "--loss", "cross_entropy"];
     let (x, y) = (vec![0.5f32; 8], vec![0.0f32, 1.0]);
-    let mut refused = |arrays: &[(&str, &[usize], &[f32])], says: &[&str]| {
+    let refused = |arrays: &[(&str, &[usize], &[f32])], says: &[&str]| {
         sandbox.write("bad.npz", archive(arrays));
         sandbox.refuse(&asked, says);
     };
     refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 2.0])], &["element 1 of `y` is 2", "0 to 1"]);
     refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 0.5])], &["element 1 of `y` is 0.5"]);
-    refused(&[("x", &[2, 2, 2], &x), ("y", &[2], &y)], &["a sample of `x` has the shape [2, 2]", "[1, 2, 2]"]);
+    refused(
+        &[("x", &[2, 2, 2], &x), ("y", &[2], &y)],
+        &["a sample of `x` has the shape [2, 2]", "[1, 2, 2]"],
+    );
     refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["`x` has 2 samples, but `y` has 1"]);
     refused(&[("x", &[0, 1, 2, 2], &[]), ("y", &[0], &[])], &["empty"]);
     refused(&[("a", &[2, 1, 2, 2], &x), ("b", &[2], &y)], &["no arrays `x` and `y`", "`a`, `b`"]);
@@ -133,7 +174,10 @@ fn a_training_that_goes_wrong_keeps_the_last_checkpoint() {
     let x: Vec<f32> = (0..32).map(|i| i as f32 * 1e18).collect();
     let y: Vec<f32> = x.chunks(4).flat_map(|c| [c[0], -c[1]]).collect();
     sandbox.write("huge.npz", archive(&[("x", &[8, 1, 2, 2], &x), ("y", &[8, 2], &y)]));
-    let asked = ["train", "m.conv", "--data", "huge.npz", "--loss", "mse", "--lr", "1e6", "--epochs", "9", "--batch", "8"];
+    let asked = [
+        "train", "m.conv", "--data", "huge.npz", "--loss", "mse", "--lr", "1e6", "--epochs", "9", "--batch",
+        "8",
+    ];
     sandbox.refuse(&asked, &["the loss is", "smaller --lr"]);
     assert_eq!(sandbox.read("weights.checkpoint.safetensors"), kept);
 }

@@ -37,10 +37,9 @@ struct Course<'a> {
 
 /// Trains as the arguments say.
 pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
-    for path in [Some(&args.output), args.plot.as_ref(), args.losses.as_ref(), Some(&args.checkpoint())] {
-        if let Some(path) = path {
-            atomic::check(path, &[args.choice.path(), &args.data]).map_err(Failure::file)?;
-        }
+    let written = [Some(&args.output), args.plot.as_ref(), args.losses.as_ref(), Some(&args.checkpoint())];
+    for path in written.into_iter().flatten() {
+        atomic::check(path, &[args.choice.path(), &args.data]).map_err(Failure::file)?;
     }
     if args.batch == 0 {
         return Err(Failure::usage("--batch: a step has at least one sample"));
