@@ -102,6 +102,7 @@ def main():
     parser.add_argument("models", nargs="+", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--peers", default=",".join(PEERS), help="some of these, %(default)s")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: args.threads]))
@@ -109,13 +110,14 @@ def main():
         os.environ[variable] = str(args.threads)
     if args.one:
         return one(args.start, args.models[0], args.threads)
-    print("| model | convc | load + compile + first run | " + " | ".join(PEERS) + " |")
-    print("|---|---|---|" + "---|" * len(PEERS))
+    chosen = args.peers.split(",")
+    print("| model | convc | load + compile + first run | " + " | ".join(chosen) + " |")
+    print("|---|---|---|" + "---|" * len(chosen))
     for path in args.models:
         os.environ["START_SHAPE"] = json.dumps(shape_of(path))
         commands = {"convc": [args.start, path, str(args.threads)]}
-        for peer, suffix in PEERS.items():
-            if path.with_suffix(suffix).exists():
+        for peer in chosen:
+            if path.with_suffix(PEERS[peer]).exists():
                 commands[peer] = [sys.executable, __file__, peer, path, "--one", "--threads", str(args.threads)]
         least = {}
         for _ in range(args.rounds):
@@ -126,7 +128,7 @@ def main():
                     least[name] = said
         own = least["convc"]
         parts = " + ".join(f"{own[part + '_ms']:.1f}" for part in ("load", "compile", "first_run"))
-        peers = " | ".join(f"{least[p]['total_ms']:.1f}" if p in least else "–" for p in PEERS)
+        peers = " | ".join(f"{least[p]['total_ms']:.1f}" if p in least else "–" for p in chosen)
         print(f"| {path.stem} | {own['total_ms']:.1f} | {parts} | {peers} |", flush=True)
 
 
