@@ -186,7 +186,7 @@ fn a_training_that_goes_wrong_keeps_the_last_checkpoint() {
 fn what_does_not_fit_together_is_said() {
     let sandbox = sandbox();
     sandbox.refuse_with(2, &train(&["--batch", "0"]), &["at least one sample"]);
-    sandbox.refuse_with(2, &train(&["--lr", "-1"]), &["no learning rate"]);
+    sandbox.refuse_with(2, &train(&["--lr=-1"]), &["no learning rate"]);
     sandbox.refuse_with(2, &train(&["--nesterov"]), &["--momentum"]);
     sandbox.refuse_with(2, &train(&["--scheme", "he"]), &["pytorch, kaiming, xavier"]);
     sandbox.write("m.conv", BARE);

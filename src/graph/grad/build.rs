@@ -173,8 +173,9 @@ impl Builder {
 
     /// Axes of length 1, or that are missing in front, repeated to `dims`.
     pub fn expand(&mut self, x: Value, dims: &[u64]) -> Result<Value, GradError> {
-        if self.ty(x).dims == dims {
-            return Ok(x);
+        if self.ty(x).elements() == dims.iter().product::<u64>() {
+            // Also where a number, which has an axis, stands for a value without any.
+            return self.reshape(x, dims.to_vec());
         }
         self.shaped(Op::Expand, &[x], dims.to_vec())
     }
