@@ -8,9 +8,6 @@ use super::step::{Call, Nest};
 use crate::plan::task::MaxPoolGrad;
 use crate::plan::{BufferId, LayoutKind, View};
 
-#[cfg(test)]
-mod tests;
-
 /// Taps that are written out; windows of more are loops.
 const MOST_TAPS: u32 = 16;
 

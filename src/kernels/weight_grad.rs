@@ -13,9 +13,6 @@ use super::step::{Call, CallArg, Nest, TableArg};
 use crate::plan::task::WeightGrad;
 use crate::plan::{BufferId, LayoutKind, View};
 
-#[cfg(test)]
-mod tests;
-
 /// Blocks of output channels in a tile: with four positions, 12 sums, 3 gradients and an input are 16 registers.
 const MOST_VECTORS: u64 = 3;
 

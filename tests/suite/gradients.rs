@@ -6,8 +6,9 @@ use convc::graph::Graph;
 use convc::graph::grad::with_gradients;
 use convc::graph::verify::verify;
 use convc::tensor::{Tensor, TensorView};
+use proptest::prelude::*;
 
-use crate::cases::{Case, data, load, tensors};
+use crate::cases::{Case, data, graph_of, load, tensors};
 use crate::executors::Executor;
 
 /// Where PyTorch's own f32 lies: absolute and as much relative.
@@ -101,4 +102,52 @@ fn held_to_pytorch(executor: Executor) {
     }
     assert!(wrong.is_empty(), "{} of {held}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(held > 1000, "only {held} gradients were held to anything");
+}
+
+/// Numbers in −1 .. 1.
+fn noise(dims: &[usize], mut state: u32) -> Tensor {
+    let numbers = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    });
+    Tensor::new(dims, numbers.take(dims.iter().product()).collect()).expect("the lengths agree")
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    a.data().iter().zip(b.data()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// `⟨Ax, y⟩ = ⟨x, Aᵀy⟩`, A being a convolution without bias; and `⟨A(w)x, y⟩ = ⟨w, ∂w⟩`, for it is linear in its
+    /// weights as well.
+    #[test]
+    fn gradients_of_convolutions_are_adjoints(
+        (groups, c, o) in (prop_oneof![Just(1usize), Just(2), Just(3)], 1usize..10, 1usize..10),
+        (kernel, stride, pad, dilation) in (1usize..4, 1usize..4, 0usize..3, 1usize..3),
+        border in prop_oneof![Just("zero"), Just("replicate")],
+        (samples, seed) in (1usize..4, any::<u32>()),
+    ) {
+        let (c, o) = (groups * c, groups * o);
+        let text = format!(
+            "model m {{\n input x [{c}, 9, 11]\n k = conv(kernel={kernel}, stride={stride}, pad={pad}, \
+             dilation={dilation}, groups={groups}, out={o}, border={border}, bias=false)\n}}"
+        );
+        let graph = graph_of("adjoint", &text, BTreeMap::new());
+        let whole = with_gradients(&graph, samples as u64).expect("it has gradients");
+        let dims = |value| whole.ty(value).dims.iter().map(|&d| d as usize).collect::<Vec<_>>();
+        let x = noise(&dims(whole.inputs[0].value), seed);
+        let y = noise(&dims(whole.inputs[1].value), !seed);
+        let shape: Vec<usize> = whole.params[0].dims.iter().map(|&d| d as usize).collect();
+        let w = noise(&shape, seed.rotate_left(9));
+        for executor in Executor::all().into_iter().skip(1) {
+            let results = executor.run(&whole, &[x.view(), y.view()], std::slice::from_ref(&w));
+            let [ax, dx, dw] = results.as_slice() else { panic!("three outputs") };
+            let (forward, size) = (dot(ax, &y), dot(ax, ax).sqrt() * dot(&y, &y).sqrt());
+            for (name, back) in [("x", dot(&x, dx)), ("w", dot(&w, dw))] {
+                prop_assert!((forward - back).abs() <= 1e-6 * size, "{executor:?}, {name}: {forward} and {back}\n{text}");
+            }
+        }
+    }
 }

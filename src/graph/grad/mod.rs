@@ -186,6 +186,3 @@ fn rule(b: &mut Builder, site: &Site<'_>) -> Result<Handed, GradError> {
         Op::WeightGrad(_) | Op::MaxPoolGrad(_) => Err(site.none("it is a gradient itself")),
     }
 }
-
-#[cfg(test)]
-mod tests;

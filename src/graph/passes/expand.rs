@@ -182,10 +182,11 @@ fn norm_pool(parts: &mut Compose<'_, '_, '_>, x: Value, p: u32, window: &Window)
     } else {
         let [kh, kw] = window.kernel;
         let taps = parts.constant(vec![kh, kw], vec![1.0; usize::try_from(kh.checked_mul(kw)?).ok()?]);
-        // Where the shape was rounded up the last windows reach farther, to more zeros.
+        // Where the shape was rounded up the last windows reach farther, to more zeros, or one that would begin
+        // behind the input is left out.
         let mut window = *window;
-        window.pad.bottom = window.pad.bottom.max(reach(&window, 0, h, oh)?);
-        window.pad.right = window.pad.right.max(reach(&window, 1, w, ow)?);
+        window.pad.bottom = reach(&window, 0, h, oh)?;
+        window.pad.right = reach(&window, 1, w, ow)?;
         parts.op(Op::Filter(window, Border::Zero), vec![powers, taps], out)
     };
     if !p.is_power_of_two() {
