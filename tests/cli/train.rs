@@ -192,3 +192,57 @@ fn what_does_not_fit_together_is_said() {
     sandbox.write("m.conv", BARE);
     sandbox.refuse(&["train", "m.conv", "--data", "d.npz", "--loss", "mse"], &["error"]);
 }
+
+/// What ends a process that nobody asks twice: a signal, while it trains.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_after_a_step_and_leaves_a_checkpoint() {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    let sandbox = sandbox();
+    let child =
+        sandbox.command(&train(&["--epochs", "100000000", "--threads", "1"])).spawn().expect("it starts");
+    let checkpoint = sandbox.path("weights.checkpoint.safetensors");
+    let start = Instant::now();
+    while !checkpoint.exists() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let signal =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("there is kill");
+    assert!(signal.success());
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("stopped after step") && said.contains("--resume"), "{said}");
+    let resumed =
+        ["--epochs", "100000001", "--resume", "weights.checkpoint.safetensors", "--batch-order", "o.npy"];
+    // As many steps as were done, and no more: the checkpoint counts them.
+    sandbox.write("o.npy", make::npy(&[1, 1], &[0.0]));
+    sandbox.refuse_with(2, &train(&resumed), &["already"]);
+}
+
+/// A disk that takes no more: the shell limits the size of files.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_last_checkpoint() {
+    let sandbox = sandbox();
+    sandbox.expect(0, &train(&["--epochs", "1"]));
+    let kept = sandbox.read("weights.checkpoint.safetensors");
+    let before = sandbox.files();
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 0; exec '{}' {}",
+        env!("CARGO_BIN_EXE_convc"),
+        train(&["--epochs", "2"]).join(" ")
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(sandbox.path(""))
+        .output()
+        .expect("there is a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("weights.checkpoint.safetensors"), "{said}");
+    assert_eq!(sandbox.read("weights.checkpoint.safetensors"), kept);
+    assert_eq!(sandbox.files(), before);
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use convc::train::{Loss, Optimizer, TrainOptions, Trainer};
 use convc::{Math, Model, Options, Tensor};
 
-use crate::cases::{array, data, tensors};
+use crate::cases::{array, data, load, safetensors_of, tensors};
 
 /// Samples by their numbers.
 fn gather(tensor: &Tensor, numbers: &[f32]) -> Tensor {
@@ -148,4 +148,61 @@ fn a_checkpoint_goes_on_with_the_same_bits() {
     // What is written last is a weight file as any other.
     let options = Options::default().weights_file(&path);
     model.weights(&model.graph(&options).expect("it is sound").0, &options).expect("it is a weight file");
+}
+
+/// A step of plain descent at a rate of 1 subtracts the gradient, which PyTorch has recorded; running statistics are
+/// computed beside it in f64.
+#[test]
+fn batchnorm_learns_by_the_statistics_of_its_batch() {
+    let cases = load("torch");
+    let case = cases.iter().find(|case| case.name.ends_with("bn_train")).expect("it is recorded");
+    let recorded = tensors(&std::fs::read(data("cases/torch_gradients.safetensors")).expect("it is there"));
+    let recorded = |what: &str| &recorded[&format!("{}/{what}", case.name)];
+    let of = |key: &str| recorded(&format!("w/{key}")).clone();
+    let given = tensors(&case.weights);
+    let mut all: Vec<(String, Tensor)> = given.clone().into_iter().collect();
+    let five = |value: f32| Tensor::new(&[5], vec![value; 5]).expect("the lengths agree");
+    all.push(("bn.running_mean".into(), five(0.5)));
+    all.push(("bn.running_var".into(), five(2.0)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("w.safetensors");
+    std::fs::write(&path, safetensors_of(&all)).expect("it is written");
+
+    let conv = "model m {\n input x [3, 6, 7]\n c = conv(kernel=3, out=5, pad=1, bias=false)\n";
+    let model = Model::from_str("m.conv", &format!("{conv} bn = batchnorm\n relu\n}}")).expect("it is sound");
+    let mut train = TrainOptions::new(Loss::Mse);
+    train.rate = 1.0;
+    let options = Options::default().math(Math::Strict).weights_file(&path);
+    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    let x = &case.inputs["x"];
+    let loss = trainer.step(&[x.view()], recorded("target/y").view()).expect("it runs");
+    assert!((loss - recorded("loss/y").data()[0]).abs() < 1e-5, "{loss}");
+    let learned = weights(&trainer);
+    for key in ["c.weight", "bn.weight", "bn.bias"] {
+        for ((new, old), gradient) in learned[key].data().iter().zip(given[key].data()).zip(of(key).data()) {
+            assert!(
+                (old - new - gradient).abs() < 1e-5 * (1.0 + gradient.abs()),
+                "{key}: {old} to {new}, not {gradient}"
+            );
+        }
+    }
+    let plain = Model::from_str("c.conv", &format!("{conv}}}")).expect("it is sound");
+    let options = Options::default().math(Math::Strict).weights_file(&path);
+    let c = plain.compile(&options).expect("it is compiled").run(&[x.view()]).expect("it runs").remove(0);
+    let (samples, plane) = (c.shape()[0], 42);
+    for channel in 0..5 {
+        let values = || {
+            (0..samples)
+                .flat_map(|n| c.data()[(n * 5 + channel) * plane..][..plane].iter().map(|&v| f64::from(v)))
+        };
+        let n = values().count() as f64;
+        let mean = values().sum::<f64>() / n;
+        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let near = |key: &str, expected: f64| {
+            let found = f64::from(learned[key].data()[channel]);
+            assert!((found - expected).abs() < 1e-5, "{key}: {found}, not {expected}");
+        };
+        near("bn.running_mean", 0.9 * 0.5 + 0.1 * mean);
+        near("bn.running_var", 0.9 * 2.0 + 0.1 * variance);
+    }
 }
