@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! A step is a graph ([`step`]): parameters are inputs and their new values outputs. Its program is compiled for
+//! A step is a graph: parameters are inputs and their new values outputs. Its program is compiled for
 //! the number of samples of a batch, once for each number that occurs. State goes from a step's outputs to the
 //! next one's inputs by exchanging buffers; nothing is copied, and no memory is taken after the first step.
 //!
