@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn clones_share_elements_until_they_are_written() {
-        let first = Tensor::new(&[2], vec![1.0, 2.0]).unwrap();
+        let first = Tensor::new(&[2], vec![1.0, 2.0]).expect("the lengths agree");
         let mut second = first.clone();
         assert!(std::ptr::eq(first.data(), second.data()));
         second.data_mut()[0] = 3.0;

@@ -85,13 +85,13 @@ mod tests {
 
     fn write(folder: &Path, name: &str, text: &str) {
         let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("the folder is made");
+        fs::write(path, text).expect("it is written");
     }
 
     #[test]
     fn the_least_of_machine_groups_and_limits_counts() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let (proc, groups) = (folder.path().join("proc"), folder.path().join("cgroup"));
         assert_eq!(available(&proc, &groups), None);
         write(&proc, "meminfo", "MemTotal: 9 kB\nMemAvailable:   1000 kB\n");

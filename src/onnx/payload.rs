@@ -113,14 +113,16 @@ mod tests {
         };
         let model = ModelProto { graph: Some(graph), ..ModelProto::default() };
         let file = model.encode_to_vec();
-        let light = lighten(&file).unwrap();
+        let light = lighten(&file).expect("it is sound");
         assert!(light.bytes.len() < 256);
         assert_eq!(
             light.raw.iter().map(|r| r.map(<[u8]>::len)).collect::<Vec<_>>(),
             [Some(8192), None, None, Some(LARGE)]
         );
-        let mut again = ModelProto::decode(&light.bytes[..]).unwrap();
-        for (tensor, raw) in again.graph.as_mut().unwrap().initializer.iter_mut().zip(&light.raw) {
+        let mut again = ModelProto::decode(&light.bytes[..]).expect("it is sound");
+        for (tensor, raw) in
+            again.graph.as_mut().expect("it has a graph").initializer.iter_mut().zip(&light.raw)
+        {
             if let Some(raw) = raw {
                 tensor.raw_data = Some(raw.to_vec().into());
             }
@@ -135,8 +137,9 @@ mod tests {
             let (mut graph, mut model) = (Vec::new(), Vec::new());
             write(INITIALISER, &tensor, &mut graph);
             write(GRAPH, &graph, &mut model);
-            let light = lighten(&model).unwrap();
-            let read = ModelProto::decode(&light.bytes[..]).unwrap().graph.unwrap();
+            let light = lighten(&model).expect("it is sound");
+            let read =
+                ModelProto::decode(&light.bytes[..]).expect("it is sound").graph.expect("it has a graph");
             let kept = read.initializer[0].raw_data.as_ref().map(|raw| raw.len());
             (light.raw[0].map(<[u8]>::len), kept)
         };

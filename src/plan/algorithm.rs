@@ -24,7 +24,8 @@ pub(crate) enum Algorithm {
 }
 
 /// The algorithm of a node, for nodes that have weights or taps, and why.
-pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Option<(Algorithm, String)> {
+pub(crate) fn algorithm(graph: &Graph, value: Value, kinds: &[LayoutKind]) -> Option<(Algorithm, String)> {
+    let node = graph.node(value);
     let x = *node.args.first()?;
     let kind = kinds.get(x.index()).copied().unwrap_or(LayoutKind::Planar);
     let in_channels = dims4(graph.ty(x))[1];
@@ -60,7 +61,7 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
             (Algorithm::Planar, format!("{groups} groups of {c} to {o} channels are not whole blocks"))
         });
     }
-    Some(if c == 1 && only_seen_outside(graph, node) {
+    Some(if c == 1 && only_seen_outside(graph, value) {
         (
             Algorithm::Planar,
             format!("the caller's planes of {o} channels are made as they are, from one plane"),
@@ -77,16 +78,14 @@ pub(crate) fn algorithm(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> Opt
 /// Whether a convolution's sums, or what elementwise functions make of them, go to the caller alone: there nobody
 /// wants blocks, and in one channel there is nothing to sum that blocks are good for. Only of windows that read
 /// adjacent columns of long rows.
-fn only_seen_outside(graph: &Graph, node: &Node) -> bool {
+fn only_seen_outside(graph: &Graph, mut value: Value) -> bool {
+    let node = graph.node(value);
     let Op::Conv(conv) = &node.op else { return false };
     let [_, _, _, width] = dims4(&node.ty);
     let taps = conv.window.kernel[0] * conv.window.kernel[1];
     if conv.window.stride[1] != 1 || taps > TAPS as u64 || width < COLUMNS {
         return false;
     }
-    let Some((mut value, _)) = graph.values().find(|(_, other)| std::ptr::eq(*other, node)) else {
-        return false;
-    };
     loop {
         let mut readers = graph.values().filter(|(_, reader)| reader.args.contains(&value));
         let seen = graph.outputs.iter().any(|output| output.value == value);
@@ -101,19 +100,20 @@ fn only_seen_outside(graph: &Graph, node: &Node) -> bool {
 /// The layout in which each value is made.
 pub(crate) fn layout_kinds(graph: &Graph) -> Vec<LayoutKind> {
     let mut kinds = Vec::with_capacity(graph.nodes.len());
-    for (_, node) in graph.values() {
-        kinds.push(layout_kind(graph, node, &kinds));
+    for (value, _) in graph.values() {
+        kinds.push(layout_kind(graph, value, &kinds));
     }
     kinds
 }
 
-fn layout_kind(graph: &Graph, node: &Node, kinds: &[LayoutKind]) -> LayoutKind {
+fn layout_kind(graph: &Graph, value: Value, kinds: &[LayoutKind]) -> LayoutKind {
+    let node = graph.node(value);
     use LayoutKind::{Blocked, Planar};
     let of = |value: &Value| kinds.get(value.index()).copied().unwrap_or(Planar);
     let first = node.args.first().map_or(Planar, of);
     match &node.op {
         Op::Conv(_) | Op::Filter(..) | Op::ConvTranspose(_) | Op::Linear => {
-            match algorithm(graph, node, kinds) {
+            match algorithm(graph, value, kinds) {
                 Some((Algorithm::Contract(_), _)) => Blocked,
                 Some((Algorithm::Depthwise(kind), _)) => kind,
                 _ => Planar,

@@ -86,7 +86,7 @@ fn own_halos(
         let Some(x) = node.args.first() else { continue };
         let choice = winograd[value.index()].as_ref().and_then(|w| w.choice);
         let want = wanted_halo(graph, node, choice.as_ref())?;
-        let kind = match super::algorithm::algorithm(graph, node, kinds) {
+        let kind = match super::algorithm::algorithm(graph, value, kinds) {
             Some((super::algorithm::Algorithm::Contract(kind), _)) => kind,
             Some((super::algorithm::Algorithm::Planar | super::algorithm::Algorithm::MatMul, _)) => {
                 LayoutKind::Planar

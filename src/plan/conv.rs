@@ -41,7 +41,7 @@ impl Builder<'_> {
     pub(super) fn convolution(&mut self, root: Value, group: &Group) -> Result<(), PlanError> {
         let graph = self.graph;
         let node = graph.node(root);
-        let Some((algorithm, reason)) = algorithm(graph, node, &self.kinds) else {
+        let Some((algorithm, reason)) = algorithm(graph, root, &self.kinds) else {
             return Err(PlanError::Bug("a node without weights has no algorithm"));
         };
         if algorithm == Algorithm::MatMul {

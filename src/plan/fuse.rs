@@ -108,7 +108,7 @@ fn fits(graph: &Graph, group: &Group, kinds: &[LayoutKind]) -> bool {
     }
     let Some(root) = group.root else { return true };
     let node = graph.node(root);
-    let algorithm = algorithm::algorithm(graph, node, kinds).map(|(algorithm, _)| algorithm);
+    let algorithm = algorithm::algorithm(graph, root, kinds).map(|(algorithm, _)| algorithm);
     if algorithm == Some(Algorithm::MatMul) {
         return false;
     }

@@ -89,14 +89,14 @@ pub(super) fn consider(
     phases: &[Phase],
     options: &PlanOptions,
 ) -> Vec<Option<Considered>> {
-    let of = |node: &Node| {
+    let of = |(value, node): (Value, &Node)| {
         let possible = options.math == Math::Default
-            && matches!(algorithm(graph, node, kinds), Some((Algorithm::Contract(LayoutKind::Blocked), _)))
+            && matches!(algorithm(graph, value, kinds), Some((Algorithm::Contract(LayoutKind::Blocked), _)))
             && node.args.get(1).is_some_and(|w| phases[w.index()] == Phase::Prepare);
         let layer = layer(graph, node).filter(|_| possible)?;
         Some(compare(&layer, fill(node), &options.target))
     };
-    graph.nodes.iter().map(of).collect()
+    graph.values().map(of).collect()
 }
 
 /// The sizes of a convolution that has the right taps.

@@ -237,7 +237,7 @@ mod tests {
     fn buffers_are_zeroed_and_aligned() {
         for placement in PLACEMENTS {
             for bytes in [0, 1, 63, 64, 100, 4096, 4097, 1 << 20, 2 << 20, (6 << 20) + 5] {
-                let mut buffer = AlignedBytes::zeroed(bytes, placement).unwrap();
+                let mut buffer = AlignedBytes::zeroed(bytes, placement).expect("there is memory");
                 assert_eq!(buffer.as_slice(), vec![0; bytes as usize]);
                 let align = match placement {
                     Placement::After if bytes % 64 != 0 => WORD,
@@ -245,8 +245,11 @@ mod tests {
                 };
                 assert_eq!(buffer.as_mut_slice().as_ptr() as usize % align, 0);
             }
-            assert_eq!(AlignedBytes::copy_of(&[1, 2, 3], placement).unwrap().as_slice(), [1, 2, 3]);
-            let mut numbers = Fenced::new(&[1.0, 2.0, 3.0], placement).unwrap();
+            assert_eq!(
+                AlignedBytes::copy_of(&[1, 2, 3], placement).expect("there is memory").as_slice(),
+                [1, 2, 3]
+            );
+            let mut numbers = Fenced::new(&[1.0, 2.0, 3.0], placement).expect("there is memory");
             numbers.values_mut()[1] = 4.0;
             assert_eq!(numbers.values(), [1.0, 4.0, 3.0]);
         }

@@ -5,6 +5,7 @@ mod seed;
 mod table;
 
 pub use load::{tensors_of, tensors_of_shape};
+pub(crate) use seed::Stream;
 pub use table::{Table, to_safetensors};
 
 use crate::graph::Graph;

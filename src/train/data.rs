@@ -1,5 +1,6 @@
 //! Samples, and the order in which they are seen.
 
+use crate::runtime::params::Stream;
 use crate::tensor::{LengthError, Tensor};
 
 /// Samples with what is wanted of each.
@@ -50,21 +51,24 @@ fn gather(tensor: &Tensor, numbers: &[usize]) -> Result<Tensor, LengthError> {
     Tensor::new(&shape, data)
 }
 
+/// The first element that is no number, or infinite.
+pub(crate) fn not_finite(data: &[f32]) -> Option<usize> {
+    data.iter().position(|v| !v.is_finite())
+}
+
+/// The first element that is no whole number from 0 to below `end`: no class, or no number of a sample.
+pub(crate) fn not_below(data: &[f32], end: u64) -> Option<usize> {
+    data.iter().position(|&v| v.fract() != 0.0 || v < 0.0 || v >= end as f32)
+}
+
 /// The order of samples in an epoch: shuffled by the seed and the epoch alone, so that a run that is resumed
 /// sees what the whole run would have seen.
 pub fn shuffled(samples: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..samples).collect();
-    let mut state = seed ^ epoch.wrapping_mul(0xd134_2543_de82_ef95);
-    // SplitMix64 (Steele, Lea and Flood, 2014).
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
+    let mut stream = Stream::new(seed, &format!("epoch {epoch}"));
     // Fisher and Yates; the product's upper half is a number below i + 1.
     for i in (1..samples).rev() {
-        let j = (u128::from(next()) * (i as u128 + 1)) >> 64;
+        let j = (u128::from(stream.next()) * (i as u128 + 1)) >> 64;
         order.swap(i, j as usize);
     }
     order

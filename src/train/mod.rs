@@ -1,13 +1,13 @@
 //! Training: a model's weights learned from data, forward, backward and update in one compiled program. One page.
 //!
 //! ```no_run
-//! # fn main() -> Result<(), convc::train::TrainError> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use convc::train::{Loss, TrainOptions, Trainer};
 //! use convc::{Model, Options, Tensor};
 //!
 //! let model = Model::from_path("lenet.conv")?;
 //! let mut trainer = Trainer::new(&model, &Options::default(), TrainOptions::new(Loss::CrossEntropy))?;
-//! let (digits, classes) = (Tensor::zeros(&[64, 1, 28, 28]).unwrap(), Tensor::zeros(&[64]).unwrap());
+//! let (digits, classes) = (Tensor::zeros(&[64, 1, 28, 28])?, Tensor::zeros(&[64])?);
 //! let loss = trainer.step(&[digits.view()], classes.view())?;
 //! # let _ = loss;
 //! # Ok(())
@@ -32,6 +32,7 @@ mod step;
 mod trainer;
 
 pub use data::{Batch, Dataset, shuffled};
+pub(crate) use data::{not_below, not_finite};
 pub use error::TrainError;
 pub use init::Init;
 pub use loss::Loss;

@@ -27,7 +27,7 @@ fn whole(graph: &Graph, samples: u64) -> Result<Graph, GradError> {
 }
 
 /// Parameters become inputs, for they change; their values in their order.
-fn free_parameters(b: &mut Builder) -> Vec<Option<Value>> {
+fn free_parameters(b: &mut Builder) -> Result<Vec<Option<Value>>, GradError> {
     let params = std::mem::take(&mut b.graph.params);
     let mut values = vec![None; params.len()];
     for i in 0..b.graph.nodes.len() {
@@ -43,14 +43,11 @@ fn free_parameters(b: &mut Builder) -> Vec<Option<Value>> {
                 value
             }
             // One that nothing reads.
-            None => match b.shaped(op, &[], param.dims.clone()) {
-                Ok(made) => made,
-                Err(_) => continue,
-            },
+            None => b.shaped(op, &[], param.dims.clone())?,
         };
         b.graph.inputs.push(Input { name: format!("p.{}", param.key), value, file: None });
     }
-    values
+    Ok(values)
 }
 
 fn input(b: &mut Builder, name: &str, dims: Vec<u64>) -> Result<Value, GradError> {
@@ -82,7 +79,7 @@ pub(super) fn step(
     for (rate, name) in rates.iter_mut().zip(Rates::NAMES) {
         *rate = input(&mut b, name, vec![1])?;
     }
-    let params = free_parameters(&mut b);
+    let params = free_parameters(&mut b)?;
     let lost = loss.append(&mut b, y, target)?;
     let candidates: Vec<(usize, Value)> = model
         .params
@@ -134,7 +131,7 @@ pub(super) fn evaluation(model: &Graph, samples: u64, loss: Loss) -> Result<Buil
     let y = loss.scores(&b, y);
     let target = loss.target(&b.dims(y));
     let target = input(&mut b, "target", target)?;
-    free_parameters(&mut b);
+    free_parameters(&mut b)?;
     let lost = loss.append(&mut b, y, target)?;
     b.graph.outputs.push(Output { name: "loss".into(), value: lost });
     b.graph.outputs.push(Output { name: "scores".into(), value: y });

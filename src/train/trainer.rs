@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::compiled::Compiled;
+use super::data::{not_below, not_finite};
 use super::state::State;
 use super::step::{evaluation, step};
 use super::{Init, Loss, Optimizer, Schedule, TrainError};
@@ -262,21 +263,19 @@ impl Trainer {
             return Err(shape("the target", target.shape(), expected));
         }
         finite("the target", target.data())?;
-        if let Some(classes) = self.train.loss.classes(&y) {
-            let wrong =
-                target.data().iter().position(|&t| t.fract() != 0.0 || t < 0.0 || t >= classes as f32);
-            if let Some(at) = wrong {
-                let each = target.data().len() / samples.max(1) as usize;
-                let (sample, class) = (at / each.max(1), target.data()[at]);
-                return Err(TrainError::Class { sample, class, last: classes - 1 });
-            }
+        if let Some(classes) = self.train.loss.classes(&y)
+            && let Some(at) = not_below(target.data(), classes)
+        {
+            let each = target.data().len() / samples.max(1) as usize;
+            let (sample, class) = (at / each.max(1), target.data()[at]);
+            return Err(TrainError::Class { sample, class, last: classes - 1 });
         }
         Ok(samples as usize)
     }
 }
 
 fn finite(what: &str, data: &[f32]) -> Result<(), TrainError> {
-    match data.iter().position(|v| !v.is_finite()) {
+    match not_finite(data) {
         Some(index) => Err(TrainError::NotANumber { what: what.to_owned(), index, value: data[index] }),
         None => Ok(()),
     }

@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn a_machine_multiplies_and_copies() {
-        let mut machine = Machine::new(1 << 20, None).unwrap();
-        machine.round().unwrap();
+        let mut machine = Machine::new(1 << 20, None).expect("the probes are compiled");
+        machine.round().expect("the probes run");
         let roofs = machine.roofs();
         assert!(roofs.flops > 0.0 && roofs.copy(1 << 10).is_some_and(|rate| rate > 0.0), "{roofs:?}");
         assert_eq!(roofs.copy(u64::MAX), roofs.copies.last().map(|(_, rate)| *rate));

@@ -95,7 +95,7 @@ mod tests {
         let interval = Extent::Interval { at: 4, seen: Interval { first: 1, last: 6 }, size: 7 };
         let local = Some([interval, regular(1, 1, 0)]);
         assert_eq!(cells(Field { local, global: false }), of("~7×1", "-", "-", true));
-        let remark = Seen::new(Some(&Field { local, global: false })).remark.unwrap();
+        let remark = Seen::new(Some(&Field { local, global: false })).remark.expect("a local field has a remark");
         assert_eq!(remark, "row 4 of the output sees rows 1 to 6; column o sees 1 columns from 0 + 1·o");
     }
 }

@@ -322,12 +322,12 @@ mod tests {
     }
 
     fn photo(channels: usize, height: usize, width: usize) -> Content {
-        let tensor = Tensor::zeros(&[channels, height, width]).unwrap();
+        let tensor = Tensor::zeros(&[channels, height, width]).expect("there is memory");
         Content::Picture(Picture { tensor, notes: vec![] })
     }
 
     fn array(shape: &[usize]) -> Content {
-        Content::Array(Tensor::zeros(shape).unwrap())
+        Content::Array(Tensor::zeros(shape).expect("there is memory"))
     }
 
     /// The shape that results, or the error's text.
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(notes.len(), 1);
         let one = |seed: u64, name: &str| {
             let declared = Declared { name: name.to_owned(), ..declared(axes()) };
-            random(&declared, &[3, 256, 5], seed, 1 << 20).unwrap()
+            random(&declared, &[3, 256, 5], seed, 1 << 20).expect("it is within the limit")
         };
         let a = one(1, "x");
         assert_eq!(a.tensor.shape(), [1, 3, 256, 5]);

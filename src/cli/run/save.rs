@@ -151,25 +151,25 @@ mod tests {
 
     #[test]
     fn files_that_must_not_be_written_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
-        fs::write(path("in.png"), "x").unwrap();
+        fs::write(path("in.png"), "x").expect("it is written");
         let read = [path("in.png")];
         assert!(check(&path("out.png"), &read).is_ok());
         assert!(check(&path("in.png"), &read).is_err());
         assert!(check(folder.path(), &read).is_err());
         assert!(check(&path("missing/out.png"), &read).is_err());
         assert!(check(&path("in.png/out.png"), &read).is_err());
-        fs::hard_link(path("in.png"), path("same.png")).unwrap();
+        fs::hard_link(path("in.png"), path("same.png")).expect("it is linked");
         assert!(check(&path("same.png"), &read).is_err());
-        fs::write(path("fixed.png"), "x").unwrap();
-        let mut permissions = fs::metadata(path("fixed.png")).unwrap().permissions();
+        fs::write(path("fixed.png"), "x").expect("it is written");
+        let mut permissions = fs::metadata(path("fixed.png")).expect("it is there").permissions();
         permissions.set_readonly(true);
-        fs::set_permissions(path("fixed.png"), permissions).unwrap();
+        fs::set_permissions(path("fixed.png"), permissions).expect("they are set");
         assert!(check(&path("fixed.png"), &read).is_err());
         #[cfg(unix)]
         {
-            std::os::unix::fs::symlink("in.png", path("link.png")).unwrap();
+            std::os::unix::fs::symlink("in.png", path("link.png")).expect("it is linked");
             assert!(check(&path("link.png"), &read).is_err());
             assert!(check(Path::new("/dev/null"), &read).is_err());
         }

@@ -151,12 +151,12 @@ mod tests {
 
     #[test]
     fn classes_are_ordered_for_each_sample() {
-        let tensor = Tensor::new(&[2, 3], vec![0.1, 0.7, 0.2, f32::NAN, 0.5, 0.5]).unwrap();
+        let tensor = Tensor::new(&[2, 3], vec![0.1, 0.7, 0.2, f32::NAN, 0.5, 0.5]).expect("the lengths agree");
         let labels = ["cat".to_owned(), "dog".to_owned()];
         let summary = Summary::new("y", &tensor, Some(Classes { labels: &labels, batched: true }));
         let order: Vec<Vec<usize>> = summary.top.iter().map(|t| t.iter().map(|c| c.index).collect()).collect();
         assert_eq!(order, [[1, 2, 0], [1, 2, 0]]);
-        assert_eq!(summary.best().unwrap(), "dog (0.7)");
+        assert_eq!(summary.best().expect("there is a best class"), "dog (0.7)");
         assert_eq!(summary.top[0][1].name(), "class 2");
         assert_eq!(summary.not_finite, 1);
         assert_eq!(summary.line(), "y [2, 3]  min 0.1  max 0.7  mean 0.4  1 of 6 values are not finite");

@@ -16,7 +16,7 @@ use crate::cli::report::{grouped, plural, seconds};
 use crate::graph::Graph;
 use crate::io::{atomic, npy, safe_file};
 use crate::tensor::Tensor;
-use crate::train::{Dataset, Evaluation, TrainOptions, Trainer, shuffled};
+use crate::train::{Dataset, Evaluation, TrainOptions, Trainer, not_below, shuffled};
 
 /// Samples of a validation that are computed at a time.
 const VALIDATED: usize = 256;
@@ -111,7 +111,8 @@ fn order(path: &Path, samples: usize) -> Result<Vec<Vec<usize>>, Failure> {
     if steps == 0 || batch == 0 {
         return Err(about("it has no steps".to_owned()));
     }
-    if let Some(bad) = array.data().iter().find(|&&n| n.fract() != 0.0 || n < 0.0 || n >= samples as f32) {
+    if let Some(at) = not_below(array.data(), samples as u64) {
+        let bad = array.data()[at];
         return Err(about(format!("{bad} is no number of a sample; there are {samples}")));
     }
     Ok(array.data().chunks(batch).map(|step| step.iter().map(|&n| n as usize).collect()).collect())

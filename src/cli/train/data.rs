@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::graph::Graph;
 use crate::io::{idx, npz, picture, safe_file};
 use crate::tensor::Tensor;
-use crate::train::{Dataset, Loss};
+use crate::train::{Dataset, Loss, not_below, not_finite};
 
 /// What a file or folder holds.
 pub(super) struct Found {
@@ -62,16 +62,15 @@ fn fits(path: &Path, set: &Dataset, graph: &Graph, loss: Loss) -> Result<(), Fai
             let what = if loss == Loss::CrossEntropy { "classes" } else { "targets" };
             return wrong(format!("`y` has the shape {given:?}; {what} for this model have {target:?}"));
         }
-        if let Some(classes) = loss.classes(&y) {
-            let bad = set.target.data().iter().position(|&t| t.fract() != 0.0 || t < 0.0 || t >= classes as f32);
-            if let Some(at) = bad {
-                let class = set.target.data()[at];
-                return wrong(format!("element {at} of `y` is {class}; the model tells {classes} classes apart, 0 to {}", classes - 1));
-            }
+        if let Some(classes) = loss.classes(&y)
+            && let Some(at) = not_below(set.target.data(), classes)
+        {
+            let class = set.target.data()[at];
+            return wrong(format!("element {at} of `y` is {class}; the model tells {classes} classes apart, 0 to {}", classes - 1));
         }
     }
     for (name, tensor) in [("x", x), ("y", &set.target)] {
-        if let Some(at) = tensor.data().iter().position(|v| !v.is_finite()) {
+        if let Some(at) = not_finite(tensor.data()) {
             return wrong(format!("element {at} of `{name}` is {}", tensor.data()[at]));
         }
     }

@@ -47,14 +47,7 @@ pub fn plain_borders(graph: &Graph) -> Result<Graph, GradError> {
         b.graph.nodes.push(node);
         map.push(Value(b.graph.nodes.len() as u32 - 1));
     }
-    let mut graph = b.graph;
-    for input in &mut graph.inputs {
-        input.value = map[input.value.index()];
-    }
-    for output in &mut graph.outputs {
-        output.value = map[output.value.index()];
-    }
-    Ok(graph)
+    Ok(b.renumbered(&map))
 }
 
 fn mode(border: Border) -> Option<PadMode> {

@@ -30,6 +30,19 @@ impl Builder {
         self.place = (name.to_owned(), span);
     }
 
+    /// The graph, made as a copy of another one: `map` has the new value of each old one, which inputs and outputs
+    /// still name.
+    pub fn renumbered(self, map: &[Value]) -> Graph {
+        let mut graph = self.graph;
+        for input in &mut graph.inputs {
+            input.value = map[input.value.index()];
+        }
+        for output in &mut graph.outputs {
+            output.value = map[output.value.index()];
+        }
+        graph
+    }
+
     /// The type of a value.
     pub fn ty(&self, value: Value) -> &Type {
         self.graph.ty(value)

@@ -46,14 +46,7 @@ pub fn with_batch_statistics(graph: &Graph, momentum: f32) -> Result<(Graph, Vec
         };
         map.push(value);
     }
-    let mut graph = b.graph;
-    for input in &mut graph.inputs {
-        input.value = map[input.value.index()];
-    }
-    for output in &mut graph.outputs {
-        output.value = map[output.value.index()];
-    }
-    Ok((graph, running))
+    Ok((b.renumbered(&map), running))
 }
 
 struct Normalised {

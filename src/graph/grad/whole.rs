@@ -23,15 +23,7 @@ pub fn with_samples(graph: &Graph, samples: u64) -> Result<Graph, GradError> {
         named.name.clone_from(&node.name);
         whole.map.push(new);
     }
-    let Whole { b, map, .. } = whole;
-    let mut graph = b.graph;
-    for input in &mut graph.inputs {
-        input.value = map[input.value.index()];
-    }
-    for output in &mut graph.outputs {
-        output.value = map[output.value.index()];
-    }
-    Ok(graph)
+    Ok(whole.b.renumbered(&whole.map))
 }
 
 struct Whole<'g> {

@@ -40,18 +40,18 @@ fn initial(param: &Param, seed: u64) -> Option<crate::tensor::Tensor> {
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Stream(u64);
+pub(crate) struct Stream(u64);
 
 impl Stream {
     /// A stream for a key: the seed mixed with the key's FNV-1a hash.
-    fn new(seed: u64, key: &str) -> Stream {
+    pub(crate) fn new(seed: u64, key: &str) -> Stream {
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         let mut stream = Stream(seed);
         let mixed = stream.next();
         Stream(key.bytes().fold(mixed ^ 0xcbf2_9ce4_8422_2325, step))
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
