@@ -33,9 +33,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "STAGE", default_value = "graph")]
     stage: Stage,
 
-    /// With the gradients of inputs and weights, of so many samples at once
-    #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "1")]
-    grad: Option<u64>,
+    /// With the gradients of inputs and weights
+    #[arg(long)]
+    grad: bool,
+
+    /// How many samples gradients are of at once
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "grad", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: u64,
 
     /// What code is made for: host, or the pinned x86_64-avx512, x86_64-avx2, x86_64, aarch64
     #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
@@ -95,8 +99,8 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let model = args.choice.open()?;
     let graph = model.graph_with_defaults(args.choice.sizes(), console)?;
     let graph = match args.grad {
-        Some(samples) => with_gradients(&graph, samples.max(1)).map_err(|e| Failure::data(e.to_string()))?,
-        None => graph,
+        true => with_gradients(&graph, args.samples).map_err(|e| Failure::data(e.to_string()))?,
+        false => graph,
     };
     if args.stage == Stage::Graph {
         console.print(format_args!("{}", graph::print::print(&graph)))?;

@@ -183,6 +183,16 @@ fn a_training_that_goes_wrong_keeps_the_last_checkpoint() {
 }
 
 #[test]
+fn gradients_are_printed_as_a_graph() {
+    let sandbox = Sandbox::with_model(NET);
+    let one = sandbox.expect(0, &["emit", "--grad", "m.conv"]).stdout;
+    assert!(one.contains("output d.x =") && one.contains("output d.f.weight ="), "{one}");
+    let five = sandbox.expect(0, &["emit", "m.conv", "--grad", "--samples", "5"]).stdout;
+    assert!(five.contains("input x : [5, 1, 2, 2]"), "{five}");
+    sandbox.expect(0, &["emit", "--grad", "m.conv", "--stage", "plan"]);
+}
+
+#[test]
 fn what_does_not_fit_together_is_said() {
     let sandbox = sandbox();
     sandbox.refuse_with(2, &train(&["--batch", "0"]), &["at least one sample"]);
