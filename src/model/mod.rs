@@ -220,6 +220,15 @@ impl Model {
         weights::weights(self, options, graph)
     }
 
+    /// Weights by the options' seed, whatever file there is for them.
+    pub(crate) fn seeded_weights(
+        &self,
+        graph: &crate::graph::Graph,
+        options: &Options,
+    ) -> Result<crate::runtime::params::Params, Error> {
+        weights::seeded(self, options, graph)
+    }
+
     /// Compiles a program for one size of its inputs, with its weights.
     ///
     /// # Errors

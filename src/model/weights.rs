@@ -61,7 +61,7 @@ pub(super) fn weights(model: &Model, options: &Options, graph: &Graph) -> Result
             return Ok(Weights { params, seeded: false, warnings: Vec::new() });
         }
         (None, None, None) => {
-            let params = Params::seeded(graph, options.seed).map_err(report)?;
+            let params = seeded(model, options, graph)?;
             return Ok(Weights { params, seeded: !graph.params.is_empty(), warnings: Vec::new() });
         }
     };
@@ -73,6 +73,12 @@ pub(super) fn weights(model: &Model, options: &Options, graph: &Graph) -> Result
     let (params, warnings) =
         Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
     Ok(Weights { params, seeded: false, warnings })
+}
+
+/// Weights by the options' seed, whatever file there is for them.
+pub(super) fn seeded(model: &Model, options: &Options, graph: &Graph) -> Result<Params, Error> {
+    Params::seeded(graph, options.seed)
+        .map_err(|diagnostics| Error::Model(Report { source: model.source.clone(), diagnostics }))
 }
 
 /// An error about a weight file, said at the statement that names it.

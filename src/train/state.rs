@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Optimizer, TrainError};
 use crate::graph::{Graph, Param};
-use crate::runtime::params::{Params, Table};
+use crate::runtime::params::Table;
 use crate::tensor::Tensor;
 
 /// Weights, moments and the number of steps done.
@@ -26,8 +26,7 @@ const STEPS: &str = "trainer.steps";
 const HALF: u64 = 1 << 24;
 
 impl State {
-    pub(super) fn new(params: &Params) -> State {
-        let params = params.tensors().iter().map(|tensor| tensor.data().to_vec()).collect();
+    pub(super) fn new(params: Vec<Vec<f32>>) -> State {
         State { steps: 0, params, moments: Vec::new() }
     }
 

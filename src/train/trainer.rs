@@ -30,7 +30,7 @@ pub struct TrainOptions {
     pub total_steps: u64,
     /// The share of a batch in batchnorm's running statistics.
     pub statistics_momentum: f32,
-    /// How weights that come from no file begin; none: with what the model has.
+    /// How weights begin, whatever file the model has for them; none: with that file's, or as PyTorch's layers.
     pub init: Option<Init>,
 }
 
@@ -74,19 +74,22 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A trainer that begins with the weights that the model has: from its file, or by the options' seed.
+    /// A trainer that begins with the weights that the model has, from its file or by the options' seed, or anew as
+    /// [`TrainOptions::init`] says.
     ///
     /// # Errors
     /// If the model is wrong, a layer has no gradient, or there is nothing to train.
     pub fn new(model: &Model, options: &Options, train: TrainOptions) -> Result<Trainer, TrainError> {
         let (graph, _) = model.graph(options)?;
-        let weights = model.weights(&graph, options)?;
+        let params = match train.init {
+            Some(init) => init.apply(&graph, &model.seeded_weights(&graph, options)?),
+            None => {
+                model.weights(&graph, options)?.params.tensors().iter().map(|t| t.data().to_vec()).collect()
+            }
+        };
         // Compiled for no number of samples: that layers have gradients is said before any data is read.
         let built = step(&graph, 1, train.loss, &train.optimizer, train.statistics_momentum)?;
-        let mut state = State::new(&weights.params);
-        if let (Some(init), true) = (train.init, weights.seeded) {
-            state.params = init.apply(&graph, &weights.params);
-        }
+        let mut state = State::new(params);
         state.without_moments(&graph, &built.trained, &train.optimizer);
         Ok(Trainer {
             next: state.clone(),

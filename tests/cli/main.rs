@@ -17,6 +17,7 @@ mod networks;
 mod outputs;
 mod reports;
 mod train;
+mod train_pair;
 
 /// A model that changes nothing in 0..1: what goes in comes out.
 const SAME: &str = "model same {\n  input x [1, H, W]\n  y = relu\n}\n";

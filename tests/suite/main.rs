@@ -9,6 +9,7 @@ mod fenced;
 mod gradients;
 mod in_place;
 mod inner_loop;
+mod learning;
 mod library;
 mod movement;
 mod nets;

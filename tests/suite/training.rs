@@ -9,7 +9,7 @@ use convc::{Math, Model, Options, Tensor};
 use crate::cases::{array, data, load, safetensors_of, tensors};
 
 /// Samples by their numbers.
-fn gather(tensor: &Tensor, numbers: &[f32]) -> Tensor {
+pub fn gather(tensor: &Tensor, numbers: &[f32]) -> Tensor {
     let each = tensor.data().len() / tensor.shape()[0];
     let data = numbers.iter().flat_map(|&n| tensor.data()[n as usize * each..][..each].iter().copied());
     let mut shape = tensor.shape().to_vec();
@@ -18,7 +18,7 @@ fn gather(tensor: &Tensor, numbers: &[f32]) -> Tensor {
 }
 
 /// The largest difference, as a share of what is allowed: `close` absolute and as much relative.
-fn worst(got: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>, close: f32) -> f32 {
+pub fn worst(got: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>, close: f32) -> f32 {
     assert!(!expected.is_empty());
     let mut worst = 0.0f32;
     for (key, expected) in expected {
@@ -31,12 +31,18 @@ fn worst(got: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>, cl
     worst
 }
 
-fn weights(trainer: &Trainer) -> BTreeMap<String, Tensor> {
+/// The handwritten digits by the names of their arrays.
+pub fn digits() -> BTreeMap<String, Tensor> {
+    let bytes = std::fs::read("examples/digits8x8.npz").expect("the data set is there");
+    convc::io::npz::read(&bytes, 1 << 30).expect("it is sound").into_iter().collect()
+}
+
+pub fn weights(trainer: &Trainer) -> BTreeMap<String, Tensor> {
     let table = trainer.weights().expect("there are weights");
     table.into_iter().map(|(key, tensor)| (key, Tensor::clone(&tensor))).collect()
 }
 
-fn file(path: &Path) -> BTreeMap<String, Tensor> {
+pub fn file(path: &Path) -> BTreeMap<String, Tensor> {
     // Keys may be `c1.w` and `c1.b`.
     let full = |key: String| match (key.strip_suffix(".w"), key.strip_suffix(".b")) {
         (Some(layer), _) => format!("{layer}.weight"),
@@ -51,9 +57,7 @@ fn file(path: &Path) -> BTreeMap<String, Tensor> {
 fn digits_go_the_way_of_pytorch() {
     let folder = data("train/digits8x8_cnn");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let set = std::fs::read(examples.join("digits8x8.npz")).expect("the data set is there");
-    let set: BTreeMap<String, Tensor> =
-        convc::io::npz::read(&set, 1 << 30).expect("it is sound").into_iter().collect();
+    let set = digits();
     let model = Model::from_path(examples.join("digits.conv")).expect("it is sound");
     let options = Options::default().math(Math::Strict).weights_file(folder.join("init.safetensors"));
     let mut train = TrainOptions::new(Loss::CrossEntropy);

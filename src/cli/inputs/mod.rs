@@ -6,7 +6,7 @@ mod load;
 
 pub(super) use assign::{Inputs, Origin};
 pub(super) use bind::{Axis, Bound, Content, Conversion, Declared, Ready, bind_defaults};
-pub(super) use load::load;
+pub(super) use load::{load, load_one};
 
 use super::console::Console;
 use super::failure::Failure;

@@ -8,12 +8,12 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::plot::{Curves, svg};
-use super::{Args, data};
+use super::pair::Pair;
+use super::{Args, data, pair};
 use crate::cli::console::{Console, Format, shown};
 use crate::cli::failure::Failure;
 use crate::cli::models::{Opened, with_sizes};
 use crate::cli::report::{grouped, plural, seconds};
-use crate::graph::Graph;
 use crate::io::{atomic, npy, safe_file};
 use crate::tensor::Tensor;
 use crate::train::{Dataset, Evaluation, TrainOptions, Trainer, not_below, shuffled};
@@ -39,15 +39,15 @@ struct Course<'a> {
 pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
     let written = [Some(&args.output), args.plot.as_ref(), args.losses.as_ref(), Some(&args.checkpoint())];
     for path in written.into_iter().flatten() {
-        atomic::check(path, &[args.choice.path(), &args.data]).map_err(Failure::file)?;
+        let read: Vec<&Path> =
+            [Some(args.choice.path()), Some(&args.data), args.target.as_deref()].into_iter().flatten().collect();
+        atomic::check(path, &read).map_err(Failure::file)?;
     }
     if args.batch == 0 {
         return Err(Failure::usage("--batch: a step has at least one sample"));
     }
     let opened = args.choice.open()?;
-    let sizes = opened.sizes_with_defaults(args.choice.sizes(), console)?;
-    let graph = opened.graph(&with_sizes(opened.options(), &sizes), console)?;
-    let (train, validation, classes) = sets(args, &graph)?;
+    let Material { sizes, train, validation, classes } = material(args, &opened, console)?;
     if !classes.is_empty() {
         console.note(format!("the classes are {}", classes.join(", ")));
     }
@@ -70,19 +70,40 @@ pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
     course.go(console)
 }
 
-/// The training set, the validation set, and names of classes.
-fn sets(args: &Args, graph: &Graph) -> Result<(Dataset, Option<Dataset>, Vec<String>), Failure> {
-    let read = |path: &Path| data::read(path, graph, args.loss(), args.making.memory());
-    let found = read(&args.data)?;
+/// What is learned from.
+struct Material {
+    /// The sizes that the model leaves open.
+    sizes: Vec<(String, u64)>,
+    train: Dataset,
+    validation: Option<Dataset>,
+    /// Names of classes, where there are any.
+    classes: Vec<String>,
+}
+
+/// Reads the data; a pair of files gives open sizes, other data takes them as they are.
+fn material(args: &Args, opened: &Opened, console: &mut Console) -> Result<Material, Failure> {
+    let memory = args.making.memory();
+    let (sizes, graph, found) = match &args.target {
+        Some(target) => {
+            let Pair { sizes, graph, found } = pair::read(args, target, opened, console)?;
+            (sizes, graph, found)
+        }
+        None => {
+            let sizes = opened.sizes_with_defaults(args.choice.sizes(), console)?;
+            let graph = opened.graph(&with_sizes(opened.options(), &sizes), console)?;
+            let found = data::read(&args.data, &graph, args.loss(), memory)?;
+            (sizes, graph, found)
+        }
+    };
     let (train, validation) = match args.val.as_deref() {
         None => (found.train, found.test),
         Some(text) => match text.parse::<f64>() {
             Ok(share) if share > 0.0 && share < 1.0 => split(&found.train, share)?,
             Ok(share) => return Err(Failure::usage(format!("--val: {share} is no share between 0 and 1"))),
-            Err(_) => (found.train, Some(read(Path::new(text))?.train)),
+            Err(_) => (found.train, Some(data::read(Path::new(text), &graph, args.loss(), memory)?.train)),
         },
     };
-    Ok((train, validation, found.classes))
+    Ok(Material { sizes, train, validation, classes: found.classes })
 }
 
 /// The last samples for validation. Those of a folder lie class by class, so they are mixed first.
@@ -132,8 +153,7 @@ fn trainer(
     let mut train = TrainOptions::new(args.loss());
     (train.optimizer, train.rate) = (args.optimizer()?, args.rate()?);
     (train.schedule, train.total_steps) = (args.schedule(steps_per_epoch), total);
-    let given = args.init.is_some() || args.making.weights().is_some();
-    train.init = (!given).then_some(args.scheme);
+    train.init = args.scheme;
     let mut trainer = Trainer::new(opened.model(), &options, train)?;
     if let Some(path) = &args.resume {
         trainer.resume(path)?;

@@ -35,11 +35,14 @@ pub(super) fn read(path: &Path, graph: &Graph, loss: Loss, memory: u64) -> Resul
 }
 
 /// Checks what would otherwise be found in the middle of the training.
-fn fits(path: &Path, set: &Dataset, graph: &Graph, loss: Loss) -> Result<(), Failure> {
+pub(super) fn fits(path: &Path, set: &Dataset, graph: &Graph, loss: Loss) -> Result<(), Failure> {
     let wrong = |text: String| Err(Failure::data(text).about(&shown(path)));
     let [input] = graph.inputs.as_slice() else {
         return wrong(format!("it has one `x`, but the model has {} inputs", graph.inputs.len()));
     };
+    if !graph.ty(input.value).batched {
+        return wrong(format!("the model's `{}` is a tensor, which has no samples; an `input` has", input.name));
+    }
     let samples = set.samples();
     if samples == 0 {
         return wrong("it is empty".to_owned());

@@ -2,6 +2,7 @@
 
 mod course;
 mod data;
+mod pair;
 mod plot;
 
 use std::path::PathBuf;
@@ -18,10 +19,12 @@ Examples:
   convc train lenet.conv --data mnist/ --loss cross_entropy --optimizer adam --lr 0.001 --plot loss.svg
   convc train net.conv --data photos/ --val 0.1 --loss cross_entropy --schedule cosine --warmup 100
   convc train denoise.conv --data pairs.npz --loss l1 --optimizer adamw --epochs 50
+  convc train kernel.conv --data photo.png --target blurred.png --loss mse --lr 0.9 --momentum 0.97 --epochs 1000
   convc train net.conv --data d.npz --loss mse --epochs 200 --resume weights.checkpoint.safetensors
 
 Data: an .npz file with `x` and `y` (or `x_train`, `y_train`, `x_test`, `y_test`), a folder with a folder of
-pictures for each class, or a folder with MNIST's four files. The first axis counts samples.
+pictures for each class, or a folder with MNIST's four files. The first axis counts samples. With --target, a
+picture or an array, and another one that is wanted of it; sizes that the model leaves open are theirs.
 Ctrl-C ends the training after the step under way; its checkpoint goes on with --resume, bit for bit.";
 
 /// What is made small.
@@ -67,6 +70,10 @@ pub(super) struct Args {
     /// What to learn from: an .npz file, a folder of pictures by class, or MNIST's files
     #[arg(long, value_name = "PATH")]
     data: PathBuf,
+
+    /// What is wanted of --data, which then is a picture or an array like this
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
 
     /// What to validate with after each epoch: data as for --data, or a share of it such as 0.1, taken from its
     /// end; without, the test set that comes with the data
@@ -133,9 +140,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "weights")]
     init: Option<PathBuf>,
 
-    /// How weights begin without --init: `pytorch` (its layers' defaults), `kaiming`, `xavier`, `zeros`, or a number
-    #[arg(long, value_name = "NAME", default_value = "pytorch", value_parser = scheme)]
-    scheme: Init,
+    /// Begin anew, whatever weights the model names: `pytorch` (its layers' defaults, which models without weights
+    /// begin with), `kaiming`, `xavier`, `zeros`, or a number
+    #[arg(long, value_name = "NAME", value_parser = scheme, conflicts_with_all = ["init", "weights"])]
+    scheme: Option<Init>,
 
     /// The weights that were learned
     #[arg(short, long, value_name = "FILE", default_value = "weights.safetensors")]
