@@ -16,6 +16,7 @@ mod inputs;
 mod networks;
 mod outputs;
 mod reports;
+mod traces;
 mod train;
 mod train_pair;
 

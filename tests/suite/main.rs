@@ -28,6 +28,7 @@ mod stages;
 mod strips;
 mod textbook;
 mod threads;
+mod traces;
 mod training;
 mod winograd;
 
