@@ -150,14 +150,15 @@ pub struct Param {
 /// What a parameter is to its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamRole {
-    /// A convolution's or linear layer's weight; a unit sums `fan_in` products.
+    /// A convolution's or linear layer's weight.
     Weight {
-        /// Products that one output sums.
+        /// Products that one output sums; of a transposed convolution, as in PyTorch, those that one input gives a
+        /// channel's outputs.
         fan_in: u64,
     },
     /// A bias beside a weight of that `fan_in`.
     Bias {
-        /// Products that one output sums.
+        /// The weight's.
         fan_in: u64,
     },
     /// Batchnorm's factor γ.

@@ -8,6 +8,7 @@ mod executors;
 mod fenced;
 mod gradients;
 mod in_place;
+mod inits;
 mod inner_loop;
 mod learning;
 mod library;

@@ -74,9 +74,9 @@ impl Checker<'_> {
         }
         let (false, Some(outer)) = (failed, outer) else { return self.unknown(vec![at.x], at.span) };
         let [kh, kw] = asked.kernel;
-        // An output element sums over the input channels of its group and all taps, at the most.
         let weights = c.and_then(|c| {
-            let fan_in = (c / groups).max(1).saturating_mul(kh).saturating_mul(kw);
+            // What PyTorch takes for it, which does not swap the axes of a transposed convolution's weight.
+            let fan_in = outer.saturating_mul(kh).saturating_mul(kw);
             let role = ParamRole::Weight { fan_in };
             self.param(&key, "weight", None, vec![c, outer, kh, kw], role, s.span).map(|w| (w, fan_in))
         });
