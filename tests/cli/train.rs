@@ -186,7 +186,24 @@ fn a_training_that_goes_wrong_keeps_the_last_checkpoint() {
 fn gradients_are_printed_as_a_graph() {
     let sandbox = Sandbox::with_model(NET);
     let one = sandbox.expect(0, &["emit", "--grad", "m.conv"]).stdout;
-    assert!(one.contains("output d.x =") && one.contains("output d.f.weight ="), "{one}");
+    insta::assert_snapshot!(one, @r"
+    graph net
+    %0 = input x : [1, 1, 2, 2]
+    %1 = reshape (%0) : [1, 4]  # flatten_1
+    %4 = linear (%1, f.weight, f.bias) : [1, 2]  # f
+    %5 = input d.f : [1, 2]
+    %6 = matmul (%5, f.weight) : [1, 4]  # f/matmul_d2
+    %7 = permute [1, 0] (%5) : [2, 1]  # f/permute_d3
+    %8 = matmul (%7, %1) : [2, 4]  # f/matmul_d4
+    %9 = reshape (%5) : [2]  # f/reshape_d5
+    %10 = reshape (%6) : [1, 1, 2, 2]  # flatten_1/reshape_d6
+    output f = %4
+    output d.x = %10
+    output d.f.weight = %8
+    output d.f.bias = %9
+    param f.weight [2, 4]
+    param f.bias [2]
+    ");
     let five = sandbox.expect(0, &["emit", "m.conv", "--grad", "--samples", "5"]).stdout;
     assert!(five.contains("input x : [5, 1, 2, 2]"), "{five}");
     sandbox.expect(0, &["emit", "--grad", "m.conv", "--stage", "plan"]);

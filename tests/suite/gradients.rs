@@ -151,3 +151,44 @@ proptest! {
         }
     }
 }
+
+/// Where functions have corners: what PyTorch 2.15 gives there, which is a convention.
+#[test]
+fn gradients_at_corners_are_those_of_pytorch() {
+    const CORNERS: &[(&str, &[f32], &[f32])] = &[
+        ("relu", &[0.0, -0.0], &[0.0, 0.0]),
+        ("relu6", &[0.0, 6.0], &[0.0, 0.0]),
+        ("abs(x)", &[0.0], &[0.0]),
+        ("clamp(min=-0.5, max=0.5)", &[-0.5, 0.5], &[0.0, 0.0]),
+        ("leaky_relu(slope=0.2)", &[0.0], &[0.2]),
+        ("elu(alpha=1.5)", &[0.0], &[1.5]),
+        ("selu", &[0.0], &[1.758_099_3]),
+        ("celu(alpha=0.7)", &[0.0], &[1.0]),
+        ("hardsigmoid", &[-3.0, 3.0], &[0.0, 0.0]),
+        ("hardswish", &[-3.0, 3.0], &[0.0, 1.0]),
+        ("thresholded_relu(alpha=0.5)", &[0.5], &[0.0]),
+        ("sqrt(x)", &[0.0], &[f32::INFINITY]),
+        ("max(x, 1)", &[1.0], &[0.5]),
+        ("min(x, 1)", &[1.0], &[0.5]),
+        ("maxpool(kernel=(1, 4))", &[1.0; 4], &[1.0, 0.0, 0.0, 0.0]),
+        // As `amax`; PyTorch's adaptive pool takes the first.
+        ("global_maxpool", &[1.0; 4], &[0.25; 4]),
+        ("reduce_max(axes=[2])", &[1.0; 4], &[0.25; 4]),
+    ];
+    for (layer, x, slopes) in CORNERS {
+        let text = format!("model m {{\n input x [1, 1, {}]\n y = {layer}\n}}", x.len());
+        let whole = with_gradients(&graph_of(layer, &text, BTreeMap::new()), 1).expect("it has gradients");
+        let shape = |value| whole.ty(value).dims.iter().map(|&d| d as usize).collect::<Vec<_>>();
+        let [x_shape, dy_shape] = [0, 1].map(|i| shape(whole.inputs[i].value));
+        let ones = vec![1.0; dy_shape.iter().product()];
+        let x = TensorView::new(&x_shape, x).expect("the lengths agree");
+        let dy = TensorView::new(&dy_shape, &ones).expect("the lengths agree");
+        for executor in Executor::all() {
+            let dx = executor.run(&whole, &[x, dy], &[]).remove(1);
+            for (found, expected) in dx.data().iter().zip(*slopes) {
+                let near = found == expected || (found - expected).abs() < 1e-6;
+                assert!(near, "{layer} by {executor:?}: {found}, not {expected}, at {:?}", x.data());
+            }
+        }
+    }
+}

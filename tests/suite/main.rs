@@ -3,6 +3,7 @@ mod cases;
 mod check;
 mod convolutions;
 mod elementwise;
+mod every_gradient;
 mod examples;
 mod executors;
 mod fenced;

@@ -53,6 +53,16 @@ fn graph_and_plan() {
     });
 }
 
+/// What `convc emit --grad --samples 2` prints.
+#[test]
+fn gradients() {
+    insta::glob!("../data/stages", "{avgpool_pad,batchnorm_folded,linear_softmax,maxpool}.conv", |path| {
+        let (source, graph) = graph_of(path);
+        let whole = convc::graph::grad::with_gradients(&graph, 2).expect("it has gradients");
+        insta::assert_snapshot!(sections(&source, &[("GRADIENTS", convc::graph::print::print(&whole))]));
+    });
+}
+
 #[test]
 fn vector_ir() {
     insta::glob!("../data/stages", "*.conv", |path| {

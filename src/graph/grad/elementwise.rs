@@ -110,10 +110,10 @@ fn slope(b: &mut Builder, site: &Site<'_>, op: UnaryOp, x: Value, y: Value) -> R
             b.times(inside, alpha)
         }
         UnaryOp::HardSwish => {
-            // 0 below −3, 1 above 3, x/3 + 1/2 from one to the other
+            // 0 up to −3, 1 from 3, x/3 + 1/2 in between
             let from_low = b.plus(x, 3.0)?;
             let to_high = b.less_than(3.0, x)?;
-            let (not_low, not_high) = (at_least(b, from_low)?, at_least(b, to_high)?);
+            let (not_low, not_high) = (b.positive(from_low)?, b.positive(to_high)?);
             let third = b.times(x, 1.0 / 3.0)?;
             let line = b.plus(third, 0.5)?;
             let inside = b.mul(not_low, not_high)?;
@@ -140,13 +140,6 @@ fn gauss(b: &mut Builder, x: Value, scale: f64, factor: f64) -> Result<Value, Gr
 fn one_less_square(b: &mut Builder, t: Value) -> Result<Value, GradError> {
     let square = b.mul(t, t)?;
     b.less_than(1.0, square)
-}
-
-/// 1 where `x ≥ 0`, else 0.
-fn at_least(b: &mut Builder, x: Value) -> Result<Value, GradError> {
-    let minus = b.unary(UnaryOp::Neg, x)?;
-    let below = b.positive(minus)?;
-    b.less_than(1.0, below)
 }
 
 /// `above` where `x > 0`, else `below`.

@@ -12,7 +12,7 @@
 //!
 //! Where a function has a kink, the gradient is PyTorch's: 0 for relu, abs and clamp at their corners, the slope
 //! of leaky relu at 0, the first of equal maxima of a window, an equal share for equal maxima of a reduction,
-//! half for each of two equal operands.
+//! half for each of two equal operands. The table is in `docs/training.md`.
 
 mod border;
 mod build;

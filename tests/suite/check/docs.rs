@@ -13,7 +13,7 @@ const WITHOUT_EXAMPLE: [&str; 9] =
     ["E0001", "E0002", "E0199", "E0501", "E0502", "E0503", "E0504", "E0505", "E0506"];
 
 /// The sections of a page by their heading, each with its fenced examples.
-fn sections(page: &str) -> BTreeMap<String, Vec<String>> {
+pub fn sections(page: &str) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut heading, mut fence): (String, Option<String>) = (String::new(), None);
     for line in page.lines() {

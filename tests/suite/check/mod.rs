@@ -2,7 +2,7 @@
 //! or said about it. A first line `# with: H=8 W=8 model=a x=[3,8,8]` gives what a caller would.
 
 mod bounds;
-mod docs;
+pub mod docs;
 mod errors;
 mod graphs;
 
