@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use convc::code::{Backend, Target, assemble};
@@ -18,6 +18,8 @@ struct Counting;
 
 /// By threads that are watched.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+/// Bytes that these threads have taken and not given back.
+static KEPT: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
@@ -28,12 +30,16 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if WATCHED.get() {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            KEPT.fetch_add(layout.size() as i64, Ordering::Relaxed);
         }
         // SAFETY: as the caller's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        if WATCHED.get() {
+            KEPT.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        }
         // SAFETY: as the caller's.
         unsafe { System.dealloc(start, layout) }
     }
@@ -42,8 +48,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Counts what `run` allocates, on the calling thread and on those of a pool.
+/// How often `run` allocates, on the calling thread and on those of a pool.
 fn allocations(pool: &Pool, run: impl FnOnce()) -> u64 {
+    watched(pool, run).0
+}
+
+/// How often `run` allocates, and how many bytes more there are after it.
+fn watched(pool: &Pool, run: impl FnOnce()) -> (u64, i64) {
     let threads = pool.threads();
     let on_each = |task: &(dyn Fn() + Sync)| {
         // Each thread has one part, for all must be there at the same time for this to end.
@@ -58,10 +69,11 @@ fn allocations(pool: &Pool, run: impl FnOnce()) -> u64 {
     on_each(&|| drop(black_box(Box::new(0))));
     let seen = ALLOCATIONS.load(Ordering::Relaxed);
     assert_eq!(seen - before, threads as u64, "one for each of {threads} threads");
+    let kept = KEPT.load(Ordering::Relaxed);
     run();
-    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    let (after, more) = (ALLOCATIONS.load(Ordering::Relaxed), KEPT.load(Ordering::Relaxed) - kept);
     on_each(&|| WATCHED.set(false));
-    after - seen
+    (after - seen, more)
 }
 
 /// The tests of this file run one after the other.
@@ -211,4 +223,37 @@ fn programs_are_shared_and_sent_among_threads() {
     shared::<convc::Model>();
     fn sent<T: Send>() {}
     sent::<convc::model::Scratch>();
+}
+
+/// As much as a program that runs for a day would take if each step kept a byte.
+#[test]
+fn ten_thousand_steps_of_training_hold_memory_flat() {
+    use convc::train::{Loss, Optimizer, TrainOptions, Trainer};
+    use convc::{Model, Options, TensorView};
+
+    let _alone = ALONE.lock();
+    let text = "model m {\n input x [1, 6, 6]\n c = conv(kernel=3, out=4)\n bn = batchnorm\n relu\n maxpool(2)\n \
+                flatten\n fc = linear(out=3)\n}";
+    let model = Model::from_str("m.conv", text).expect("it is sound");
+    let mut train = TrainOptions::new(Loss::CrossEntropy);
+    train.optimizer = Optimizer::Adam { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
+    let pool = std::sync::Arc::new(Pool::new(2).with_grain(1));
+    let mut trainer = Trainer::new(&model, &Options::default().pool(pool.clone()), train).expect("it trains");
+    let x: Vec<f32> = (0..5 * 36).map(|i| ((i * 31) % 17) as f32 / 17.0).collect();
+    let (x, classes) = (TensorView::new(&[5, 1, 6, 6], &x), [0.0, 1.0, 2.0, 1.0, 0.0]);
+    let (x, t) = (x.expect("the lengths agree"), TensorView::new(&[5], &classes).expect("the lengths agree"));
+    // The first step compiles, and the first evaluation.
+    let first = trainer.step(&[x], t).expect("it runs");
+    trainer.evaluate(&[x], t).expect("it runs");
+    let (_, more) = watched(&pool, || {
+        for step in 1..10_000 {
+            trainer.step(&[x], t).expect("it runs");
+            if step % 100 == 0 {
+                trainer.evaluate(&[x], t).expect("it runs");
+            }
+        }
+    });
+    assert_eq!(more, 0, "bytes more after 10,000 steps");
+    assert_eq!(trainer.steps(), 10_000);
+    assert!(trainer.evaluate(&[x], t).expect("it runs").loss < f64::from(first));
 }
