@@ -5,6 +5,7 @@
 //! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
 
 pub(super) mod cut;
+mod order;
 mod register;
 pub(super) mod tile;
 
@@ -15,6 +16,7 @@ use crate::plan::task::Contract;
 use crate::plan::tiles::{is_wide, most_pixels, rows_together};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
 use cut::Units;
+use order::{Order, Traffic};
 use tile::{Extra, Lanes, TileSpec, prefetch};
 
 /// The taps, row by row: the contraction's order.
@@ -67,7 +69,7 @@ pub(super) fn lower(
         if panels > 0 {
             let job = Job { task, rows: &rows, x, out, blocks, first, panels, vectors: vectors as u32 };
             for units in job.cut(low)? {
-                nests.push(job.nest(&units, low)?);
+                nests.extend(job.nests(&units, low)?);
             }
         }
         Ok(())
@@ -127,8 +129,8 @@ impl Job<'_> {
             && full.iter().all(dense))
     }
 
-    /// The nest over `[lead, group, panel, unit]`.
-    fn nest(&self, units: &Units, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+    /// The nests over `[lead, group, panel, unit]`, or these in another order.
+    fn nests(&self, units: &Units, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
         let Job { task, x, out, .. } = self;
         let [rows, columns] = task.phase;
         let lanes = self.lanes();
@@ -218,7 +220,15 @@ impl Job<'_> {
             }
             calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
         }
-        Ok(Nest::new(dims, calls))
+        let step = far(x_pixel, units.step).unsigned_abs();
+        let traffic = Traffic {
+            pixels: step.saturating_mul(units.count).saturating_mul(group_planes),
+            panel: (block_weights * i64::from(self.vectors)) as u64,
+            pictures: x.dims[0],
+            panels: self.panels,
+            units: units.count,
+        };
+        Ok(Order::of(&traffic, low.target()).apply(Nest::new(dims, calls)))
     }
 
     /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.
