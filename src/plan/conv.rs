@@ -28,7 +28,7 @@ pub(super) struct Weights {
     pub(super) w: Value,
     pub(super) bias: Option<Value>,
     /// Whether input channels come first.
-    transposed: bool,
+    pub(super) transposed: bool,
     /// Taps of a channel.
     taps: u64,
     groups: u64,
@@ -98,9 +98,9 @@ impl Builder<'_> {
         match algorithm {
             Algorithm::Contract(x_kind) => {
                 let reason = self.winograd_reason(root).unwrap_or(reason);
-                match self.winograd_of(root) {
-                    Some(choice) => self.winograd(root, group, &weights, choice, reason),
-                    None => self.contract(root, group, x_kind, &weights, correlations, reason),
+                match (self.winograd_of(root), correlations.as_slice()) {
+                    (Some(choice), [one]) => self.winograd(root, group, &weights, &one.taps, choice, reason),
+                    _ => self.contract(root, group, x_kind, &weights, correlations, reason),
                 }
             }
             Algorithm::MatMul => Err(PlanError::Bug("a product of matrices is no convolution")),

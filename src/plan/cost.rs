@@ -26,10 +26,13 @@ const CALL: f64 = 40.0;
 /// Sizes of a 3×3 convolution at stride 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Layer {
+    pub(super) pictures: u64,
     pub(super) in_channels: u64,
     pub(super) out_channels: u64,
     /// Rows and columns of the output.
     pub(super) out: [u64; 2],
+    /// Whether weights are new in every run.
+    pub(super) every_run: bool,
 }
 
 impl Layer {
@@ -81,7 +84,8 @@ pub(super) fn direct(layer: &Layer, target: &Target) -> f64 {
     let together = rows_together(h, w, tile_vectors(blocks, false, target), target);
     let cycles = |rows: u64| row(rows * w, blocks, target);
     let plane = (h / together) as f64 * cycles(together) + cycles(h % together);
-    (9 * layer.in_channels * blocks) as f64 * plane + fetch(layer.weight_bytes(9), target)
+    // Panels of weights that no cache holds stay for all pictures.
+    (9 * layer.pictures * layer.in_channels * blocks) as f64 * plane + fetch(layer.weight_bytes(9), target)
 }
 
 /// Vector operations of a tile's two transforms, of one block of channels each.
@@ -89,6 +93,14 @@ fn transforms(tile: WinogradTile) -> [f64; 2] {
     match tile {
         WinogradTile::Two => [80.0, 70.0],
         WinogradTile::Four => [240.0, 220.0],
+    }
+}
+
+/// Vector operations of the transform of a block of output channels' weights for one input channel.
+fn weight_transform(tile: WinogradTile) -> f64 {
+    match tile {
+        WinogradTile::Two => 80.0,
+        WinogradTile::Four => 200.0,
     }
 }
 
@@ -108,12 +120,13 @@ pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Targ
     let calls = (chunks * positions * outs.div_ceil(vectors)) as f64;
     let weights = layer.weight_bytes(positions);
     let inputs = tiles.chunk_bytes(ins) * chunks;
+    // Each chunk takes all weights.
     let bytes = if shared {
-        // A panel's weights stay for all chunks.
-        fetch(weights, target) + 2.0 * fetch(inputs, target)
+        fetch(weights, target) * chunks as f64 + 2.0 * fetch(inputs, target)
     } else {
-        // Each chunk takes all weights.
         fetch(weights, target) * chunks as f64 + inputs as f64 / L2_RATE
     };
-    products + transforms + calls * CALL + bytes
+    let packing =
+        if layer.every_run { (layer.in_channels * outs) as f64 * weight_transform(tiles.tile) } else { 0.0 };
+    products + transforms + packing + calls * CALL + bytes
 }

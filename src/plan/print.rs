@@ -184,7 +184,8 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
         }
         TaskKind::PackWinograd(t) => {
             let (from, m) = (plan.buffer(t.w).base, t.tile.outputs());
-            format!("{} ({from:?}) tile {m}x{m} vectors {}", b(&t.w), t.vectors)
+            let transposed = if t.transposed { " transposed" } else { "" };
+            format!("{} ({from:?}){transposed} tile {m}x{m} vectors {}", b(&t.w), t.vectors)
         }
     }
 }
@@ -192,7 +193,9 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
 /// The tiles of a buffer: `b3 tiles 4x4 chunks 2x14`
 fn tiles(t: &Tiles) -> String {
     let m = t.tile.outputs();
-    format!("b{} tiles {m}x{m} chunks {}x{}", t.x.0, t.chunk[0], t.chunk[1])
+    let [pictures, rows, columns] = t.chunk;
+    let pictures = if pictures == 1 { String::new() } else { format!("{pictures}x") };
+    format!("b{} tiles {m}x{m} chunks {pictures}{rows}x{columns}", t.x.0)
 }
 
 fn epilogue(expr: &Option<Pointwise>) -> String {

@@ -124,10 +124,12 @@ pub struct Tiles {
     pub tile: WinogradTile,
     /// Row and column of `x` that the first tap of output (0, 0) reads.
     pub origin: [i32; 2],
+    /// How many pictures.
+    pub pictures: u64,
     /// Rows and columns of the output.
     pub out: [u64; 2],
-    /// Tiles that go through the stages together, at most: rows and columns.
-    pub chunk: [u32; 2],
+    /// Tiles that go through the stages together, at most: pictures, rows and columns.
+    pub chunk: [u32; 3],
 }
 
 /// How many outputs Winograd's filtering makes at a time.
@@ -455,6 +457,8 @@ pub struct PackPanels {
 pub struct PackWinograd {
     /// `[O, C, 9]` dense.
     pub w: BufferId,
+    /// Whether it is `[C, O, 9]`, its taps from last to first: those of a transposed convolution.
+    pub transposed: bool,
     /// The tile.
     pub tile: WinogradTile,
     /// Output channels.

@@ -9,6 +9,7 @@ use super::copies::Strided;
 use super::dims::dims4;
 use super::task::Phase as Positions;
 use super::window::halo;
+use super::winograd::Choice;
 use super::{BufferId, Fill, Halo, Layout, LayoutKind, Task, TaskKind};
 use crate::graph::{ConvTranspose, Graph, Node, Op};
 use crate::kernels::ir::LANES;
@@ -101,7 +102,12 @@ pub(super) fn transposed(conv: &ConvTranspose, out: [u64; 2]) -> Result<Vec<Corr
 }
 
 /// The halo that all phases of a transposed convolution need.
-pub(super) fn transposed_halo(graph: &Graph, node: &Node, conv: &ConvTranspose) -> Result<Halo, PlanError> {
+pub(super) fn transposed_halo(
+    graph: &Graph,
+    node: &Node,
+    conv: &ConvTranspose,
+    winograd: Option<&Choice>,
+) -> Result<Halo, PlanError> {
     let (Some([_, h, w]), Some([_, oh, ow])) = (graph.ty(node.args[0]).chw(), node.ty.chw()) else {
         return Err(PlanError::Bug("a transposed convolution on a value without rows and columns"));
     };
@@ -111,6 +117,7 @@ pub(super) fn transposed_halo(graph: &Graph, node: &Node, conv: &ConvTranspose) 
     let mut all = Halo::NONE;
     for phase in transposed(conv, [oh, ow])? {
         let count = phase.positions.map(|p| u64::from(p.count));
+        let count = winograd.map_or(count, |choice| choice.covered(count));
         let one = halo(&phase.taps, [1, 1], count, [h, w], Fill::Zero);
         all.top = all.top.max(one.top);
         all.bottom = all.bottom.max(one.bottom);

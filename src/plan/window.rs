@@ -61,7 +61,7 @@ pub(super) fn wanted_halo(graph: &Graph, node: &Node, winograd: Option<&Choice>)
         Op::Pool(pool) => (&pool.window, pool_fill(pool.kind)),
         Op::WeightGrad(conv) => (&conv.window, Fill::Zero),
         Op::MaxPoolGrad(window) => (window, Fill::NegInfinity),
-        Op::ConvTranspose(conv) => return super::transposed::transposed_halo(graph, node, conv),
+        Op::ConvTranspose(conv) => return super::transposed::transposed_halo(graph, node, conv, winograd),
         _ => return Ok(Halo::NONE),
     };
     let windows = match (&node.op, node.args.as_slice()) {

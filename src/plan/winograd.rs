@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, algorithm};
 use super::build::{Builder, PlanError};
 use super::conv::Weights;
 use super::cost::{self, Layer};
+use super::dims::dims4;
 use super::fuse::Group;
 use super::task::{PackWinograd, TaskKind, Tiles, Winograd, WinogradTile};
 use super::tiles::tile_vectors;
@@ -28,20 +29,21 @@ const WORTH: f64 = 0.9;
 const MOST_WEIGHTS: u64 = 1 << 28;
 
 impl Tiles {
-    /// Tiles of the output, rows and columns.
-    pub fn count(&self) -> [u64; 2] {
-        self.out.map(|n| n.div_ceil(u64::from(self.tile.outputs())))
+    /// Tiles of the output: pictures, rows and columns.
+    pub fn count(&self) -> [u64; 3] {
+        let [rows, columns] = self.out.map(|n| n.div_ceil(u64::from(self.tile.outputs())));
+        [self.pictures, rows, columns]
     }
 
-    /// Chunks, along rows and columns.
-    pub fn chunks(&self) -> [u64; 2] {
-        let [rows, columns] = self.count();
-        [rows.div_ceil(u64::from(self.chunk[0])), columns.div_ceil(u64::from(self.chunk[1]))]
+    /// Chunks, along pictures, rows and columns.
+    pub fn chunks(&self) -> [u64; 3] {
+        let count = self.count();
+        [0, 1, 2].map(|a| count[a].div_ceil(u64::from(self.chunk[a])))
     }
 
     /// Tiles of a whole chunk.
     pub fn chunk_tiles(&self) -> u64 {
-        u64::from(self.chunk[0]) * u64::from(self.chunk[1])
+        self.chunk.map(u64::from).iter().product()
     }
 
     /// Bytes from one position of a chunk's tiles to the next, of so many blocks of channels: an odd number
@@ -60,7 +62,7 @@ impl Tiles {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Choice {
     tile: WinogradTile,
-    chunk: [u32; 2],
+    chunk: [u32; 3],
     /// Whether inputs are transformed beforehand.
     shared: bool,
     panels: u32,
@@ -91,22 +93,26 @@ pub(super) fn consider(
 ) -> Vec<Option<Considered>> {
     let of = |(value, node): (Value, &Node)| {
         let possible = options.math == Math::Default
-            && matches!(algorithm(graph, value, kinds), Some((Algorithm::Contract(LayoutKind::Blocked), _)))
-            && node.args.get(1).is_some_and(|w| phases[w.index()] == Phase::Prepare);
-        let layer = layer(graph, node).filter(|_| possible)?;
+            && matches!(algorithm(graph, value, kinds), Some((Algorithm::Contract(LayoutKind::Blocked), _)));
+        let phase = phases.get(node.args.get(1)?.index())?;
+        let layer = layer(graph, node, *phase).filter(|_| possible)?;
         Some(compare(&layer, fill(node), &options.target))
     };
     graph.values().map(of).collect()
 }
 
 /// The sizes of a convolution that has the right taps.
-fn layer(graph: &Graph, node: &Node) -> Option<Layer> {
-    let Op::Conv(conv) = &node.op else { return None };
-    let window = &conv.window;
+fn layer(graph: &Graph, node: &Node, weights: Phase) -> Option<Layer> {
+    let (window, groups) = match &node.op {
+        Op::Conv(conv) => (&conv.window, conv.groups),
+        Op::ConvTranspose(conv) => (&conv.window, conv.groups),
+        _ => return None,
+    };
     let plain = window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1];
-    let [in_channels, ..] = graph.ty(*node.args.first()?).chw().filter(|_| plain && conv.groups == 1)?;
-    let [out_channels, h, w] = node.ty.chw()?;
-    Some(Layer { in_channels, out_channels, out: [h, w] })
+    let [in_channels, ..] = graph.ty(*node.args.first()?).chw().filter(|_| plain && groups == 1)?;
+    let [pictures, out_channels, h, w] = dims4(&node.ty);
+    let every_run = weights == Phase::Run;
+    Some(Layer { pictures, in_channels, out_channels, out: [h, w], every_run })
 }
 
 fn fill(node: &Node) -> Fill {
@@ -142,11 +148,12 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
     let Some((cycles, choice, tiles)) = best else {
         return Considered { choice: None, reason: format!("{c} to {o} channels in blocks") };
     };
-    let (m, [rows, columns]) = (tiles.tile.outputs(), tiles.count());
+    let (m, [pictures, rows, columns]) = (tiles.tile.outputs(), tiles.count());
     let bytes = weight_bytes(layer, tiles.tile) as f64 / 1e6;
+    let of_pictures = if pictures == 1 { String::new() } else { format!("{pictures}×") };
     let (of, choice) = if cycles < WORTH * direct { ("of", Some(choice)) } else { ("against", None) };
     let reason = format!(
-        "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {rows}×{columns} tiles, transformed weights {bytes:.1} MB",
+        "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {of_pictures}{rows}×{columns} tiles, transformed weights {bytes:.1} MB",
         millions(cycles),
         millions(direct),
     );
@@ -166,23 +173,26 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
     }
     let [c, o] = [layer.in_channels, layer.out_channels].map(|n| n.div_ceil(LANES as u64));
     let x = BufferId(0);
-    let mut tiles = Tiles { x, tile, origin: [0, 0], out: layer.out, chunk: [1, 1] };
-    let [rows, columns] = tiles.count();
+    let mut tiles =
+        Tiles { x, tile, origin: [0, 0], pictures: layer.pictures, out: layer.out, chunk: [1; 3] };
+    let [pictures, rows, columns] = tiles.count();
     let held = |blocks: u64| u64::from(tile.positions()) * blocks * VECTOR_BYTES as u64;
     let l2 = u64::from(target.l2_bytes);
     let fits = l2 / 2 / held(c);
-    let most = fits.min(rows * columns / UNITS);
+    let most = fits.min(pictures * rows * columns / UNITS);
     let shared = most < FEWEST_TILES;
     let most = if shared { SHARED_TILES } else { most };
     // As even as can be.
     let even = |n: u64, most: u64| n.div_ceil(n.div_ceil(most.max(1)));
     let width = even(columns, most);
     let mut height = even(rows, most / width);
+    let together = even(pictures, most / (height * width));
     // Smaller chunks fetch weights more often: from the second-level cache that costs little.
-    if !shared && width == columns && weight_bytes(layer, tile) <= l2 / 2 {
+    if !shared && together == 1 && width == columns && weight_bytes(layer, tile) <= l2 / 2 {
         height = halved(rows, height);
     }
-    tiles.chunk = [u32::try_from(height).ok()?, u32::try_from(width).ok()?];
+    let together = if [height, width] == [rows, columns] { together } else { 1 };
+    tiles.chunk = [u32::try_from(together).ok()?, u32::try_from(height).ok()?, u32::try_from(width).ok()?];
     let vectors = u64::from(tile_vectors(o, false, target));
     let all = o.div_ceil(vectors);
     let panels = if shared {
@@ -223,19 +233,18 @@ impl Builder<'_> {
         root: Value,
         group: &Group,
         weights: &Weights,
+        taps: &[(i32, i32)],
         choice: Choice,
         reason: String,
     ) -> Result<(), PlanError> {
         let node = self.graph.node(root);
-        let Op::Conv(conv) = &node.op else { return Err(PlanError::Bug("not a convolution")) };
-        let Some([_, h, w]) = node.ty.chw() else { return Err(PlanError::Bug("not a picture")) };
-        let before = |axis: usize| {
-            i32::try_from(conv.window.pad.before(axis)).map_err(|_| PlanError::TooFar).map(|n| -n)
-        };
+        let [pictures, _, h, w] = dims4(&node.ty);
+        let first = |axis: fn(&(i32, i32)) -> i32| taps.iter().map(axis).min().unwrap_or(0);
         let tiles = Tiles {
             x: self.framed_for(node, LayoutKind::Blocked, Some(&choice))?,
             tile: choice.tile,
-            origin: [before(0)?, before(1)?],
+            origin: [first(|tap| tap.0), first(|tap| tap.1)],
+            pictures,
             out: [h, w],
             chunk: choice.chunk,
         };
@@ -266,8 +275,7 @@ impl Builder<'_> {
         let phase = self.values.phase(root);
         let chunks: u64 = tiles.chunks().iter().product();
         let floats = chunks * tiles.chunk_bytes(channels.div_ceil(LANES as u64)) / 4;
-        let lead = self.values.view(tiles.x).dims[0];
-        let out = self.values.fresh(phase, None, [lead, 1, 1, floats], Layout::DENSE);
+        let out = self.values.fresh(phase, None, [1, 1, 1, floats], Layout::DENSE);
         let reason = "too few tiles for a chunk a unit".to_owned();
         let kind = TaskKind::WinogradTiles(tiles.clone());
         self.values.push(phase, Task { name: name.to_owned(), kind, out, reason });
@@ -283,8 +291,14 @@ impl Builder<'_> {
         name: &str,
     ) -> Result<BufferId, PlanError> {
         let (out_channels, in_channels) = (weights.out_channels, weights.in_channels);
-        let pack =
-            PackWinograd { w: self.values.dense(weights.w)?, tile, out_channels, in_channels, vectors };
+        let pack = PackWinograd {
+            w: self.values.dense(weights.w)?,
+            transposed: weights.transposed,
+            tile,
+            out_channels,
+            in_channels,
+            vectors,
+        };
         let floats = pack.panels().bytes() / 4 * u64::from(tile.positions());
         let phase = self.values.phase(weights.w);
         let out = self.values.fresh(phase, None, [1, 1, 1, floats], Layout::DENSE);

@@ -8,7 +8,7 @@
 //! | bias, …  | where there is a bias: its vector; the epilogue's operands        |
 
 use super::transform::Transform;
-use super::{Cut, Group, Job};
+use super::{Cut, Group, Job, first_tile, tile_strides};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::contract::tile::Extra;
 use crate::kernels::ir::{Count, Kernel, LANES, Ptr, Spills, VECTOR_BYTES, VecBinary, Vreg};
@@ -22,13 +22,13 @@ use crate::plan::{Operand, Pointwise, View};
 pub(super) struct Gather<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) group: Group,
-    pub(super) cut: [Cut; 2],
+    pub(super) cut: [Cut; 3],
 }
 
 impl Gather<'_> {
-    /// Nests over `[…, tile row, output block]`: whole tile rows, then one that lies partly outside.
+    /// Nests over `[…, picture, tile row, output block]`: whole tile rows, then one that lies partly outside.
     pub(super) fn nests(&self, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
-        let [rows, columns] = self.cut;
+        let [pictures, rows, columns] = self.cut;
         let m = u64::from(self.job.task.tiles.tile.outputs());
         let split = |cut: Cut| {
             let whole = cut.size - u64::from(cut.edge.is_some());
@@ -40,7 +40,7 @@ impl Gather<'_> {
             for (column, tiles, width) in split(columns).into_iter().filter(|part| part.1 > 0) {
                 calls.push(self.call([row, column], tiles, [height, width], low)?);
             }
-            nests.push(Nest::new(vec![count, self.group.blocks], calls));
+            nests.push(Nest::new(vec![pictures.size, count, self.group.blocks], calls));
         }
         Ok(nests)
     }
@@ -68,11 +68,11 @@ impl Gather<'_> {
             .collect();
         let kinds =
             extras.iter().map(|view| Extra::of(view, out)).collect::<Result<Vec<Extra>, LowerError>>()?;
-        let tile_row = cut[1].size as i64 * VECTOR_BYTES;
+        let tile_row = cut[2].size as i64 * VECTOR_BYTES;
         let mut args = vec![
             job.products_arg(
                 at[0] as i64 * tile_row + at[1] as i64 * VECTOR_BYTES,
-                [tile_row, job.chunks.block()],
+                &[cut[1].size as i64 * tile_row, tile_row, job.chunks.block()],
             ),
             self.out_arg(out, at),
             CallArg::Int(tiles as i64),
@@ -85,7 +85,7 @@ impl Gather<'_> {
             args.push(match kind {
                 Extra::Full => self.out_arg(view, at),
                 Extra::Channel => self.channel_arg(view),
-                Extra::Scalar => view.arg(0, &[0; 6]),
+                Extra::Scalar => view.arg(0, &[0; 7]),
             });
             rows.push(distance(view.strides[2])?);
             distance(view.strides[2] * m)?;
@@ -106,18 +106,20 @@ impl Gather<'_> {
     /// A buffer of the output's shape.
     fn out_arg(&self, view: &View, at: [u64; 2]) -> CallArg {
         let Gather { job, group, cut } = self;
-        let m = i64::from(job.task.tiles.tile.outputs());
-        let tile = [0, 1].map(|a| m * view.strides[2 + a]);
-        let start = (0..2).map(|a| (cut[a].first + at[a]) as i64 * tile[a]).sum::<i64>();
+        let tile = job.task.tiles.tile;
+        let [picture, row, column] = tile_strides(view, tile);
+        let [pictures, rows, columns] = cut.map(|cut| cut.size as i64);
+        let start = first_tile(*cut, view, tile) + at[0] as i64 * row + at[1] as i64 * column;
         let plane = view.strides[1];
         view.arg(
             start + group.first as i64 * plane,
             &[
-                view.strides[0],
-                cut[0].size as i64 * tile[0],
-                cut[1].size as i64 * tile[1],
+                pictures * picture,
+                rows * row,
+                columns * column,
                 group.blocks as i64 * plane,
-                tile[0],
+                picture,
+                row,
                 plane,
             ],
         )
@@ -127,7 +129,7 @@ impl Gather<'_> {
     fn channel_arg(&self, view: &View) -> CallArg {
         let plane = view.strides[1];
         let Group { first, blocks, .. } = self.group;
-        view.arg(first as i64 * plane, &[0, 0, 0, blocks as i64 * plane, 0, plane])
+        view.arg(first as i64 * plane, &[0, 0, 0, blocks as i64 * plane, 0, 0, plane])
     }
 }
 

@@ -21,7 +21,7 @@ use super::contract::tile::{Lanes, TileSpec, prefetch};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest};
-use crate::plan::task::{Tiles, Winograd};
+use crate::plan::task::{Tiles, Winograd, WinogradTile};
 use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, View};
 
@@ -75,7 +75,7 @@ fn cuts(outputs: u64, tile: u64, size: u64) -> Vec<Cut> {
 struct Chunks<'a> {
     tiles: &'a Tiles,
     x: View,
-    /// Where the first chunk begins, and bytes from one to the next of: lead, chunk row, chunk column.
+    /// Where the first chunk begins, and bytes from one to the next along pictures, rows and columns.
     at: CallArg,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Chunks<'a> {
     /// In a buffer, one after the other.
     fn shared(tiles: &'a Tiles, buffer: BufferId, low: &Lowering<'_>) -> Result<Chunks<'a>, LowerError> {
         let blocks = low.view(tiles.x).planes();
-        let [rows, columns] = tiles.chunks();
+        let [_, rows, columns] = tiles.chunks();
         let bytes = tiles.chunk_bytes(blocks) as i64;
         let strides = [bytes * (rows * columns) as i64, bytes * columns as i64, bytes];
         Chunks::new(tiles, low, low.view(buffer).arg(0, &strides))
@@ -96,24 +96,31 @@ impl<'a> Chunks<'a> {
 
     fn new(tiles: &'a Tiles, low: &Lowering<'_>, at: CallArg) -> Result<Chunks<'a>, LowerError> {
         let x = low.view(tiles.x);
-        if x.kind != LayoutKind::Blocked || tiles.chunk.contains(&0) {
-            return Err(LowerError::Plan("tiles of another layout or of no size"));
+        if x.kind != LayoutKind::Blocked || tiles.chunk.contains(&0) || x.dims[0] != tiles.pictures {
+            return Err(LowerError::Plan("tiles of another layout, of no size, or of other pictures"));
         }
         distance(tiles.chunk_bytes(x.planes()) as i64)?;
         distance(x.strides[2] * i64::from(tiles.tile.inputs()))?;
         Ok(Chunks { tiles, x, at })
     }
 
-    /// The chunks of equal size, along rows and columns.
-    fn cuts(&self) -> Vec<[Cut; 2]> {
+    /// The chunks of equal size, along pictures, rows and columns.
+    fn cuts(&self) -> Vec<[Cut; 3]> {
         let m = u64::from(self.tiles.tile.outputs());
-        let [rows, columns] = [0, 1].map(|a| cuts(self.tiles.out[a], m, u64::from(self.tiles.chunk[a])));
-        rows.iter().flat_map(|&row| columns.iter().map(move |&column| [row, column])).collect()
+        let [pictures, rows, columns] = self.tiles.chunk.map(u64::from);
+        let [h, w] = self.tiles.out;
+        let mut all = Vec::new();
+        for picture in cuts(self.tiles.pictures, 1, pictures) {
+            for row in cuts(h, m, rows) {
+                all.extend(cuts(w, m, columns).into_iter().map(|column| [picture, row, column]));
+            }
+        }
+        all
     }
 
-    /// The dims of the chunks of a cut: lead, chunk row, chunk column.
-    fn dims(&self, cut: [Cut; 2]) -> Vec<u64> {
-        vec![self.x.dims[0], cut[0].count, cut[1].count]
+    /// The dims of the chunks of a cut: along pictures, rows and columns.
+    fn dims(&self, cut: [Cut; 3]) -> Vec<u64> {
+        cut.map(|cut| cut.count).to_vec()
     }
 
     /// Bytes from one position to the next.
@@ -127,33 +134,44 @@ impl<'a> Chunks<'a> {
     }
 
     /// `bytes` from the beginning of a cut's chunks, with more dims behind theirs.
-    fn arg(&self, cut: [Cut; 2], bytes: i64, inner: &[i64]) -> CallArg {
+    fn arg(&self, cut: [Cut; 3], bytes: i64, inner: &[i64]) -> CallArg {
         let mut arg = self.at.clone();
         if let CallArg::Ptr { offset, strides, .. } = &mut arg {
             let before = |a: usize| (cut[a].first / u64::from(self.tiles.chunk[a])) as i64;
-            *offset += bytes + before(0) * strides[1] + before(1) * strides[2];
+            *offset += bytes + (0..3).map(|a| before(a) * strides[a]).sum::<i64>();
             strides.extend(inner);
         }
         arg
     }
 
-    /// The call that transforms a row of tiles, for a nest over `[…, tile row, channel block]`, and these dims.
-    fn scatter(&self, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<(Vec<u64>, Call), LowerError> {
+    /// The call that transforms a row of tiles, for a nest over `[…, picture, tile row, channel block]`, and these dims.
+    fn scatter(&self, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<(Vec<u64>, Call), LowerError> {
         let Chunks { tiles, x, .. } = self;
-        let m = i64::from(tiles.tile.outputs());
-        let tile = [m * x.strides[2], m * x.strides[3]];
-        let start = (0..2)
-            .map(|a| i64::from(tiles.origin[a]) * x.strides[2 + a] + cut[a].first as i64 * tile[a])
-            .sum::<i64>();
-        let chunk = [0, 1].map(|a| cut[a].size as i64 * tile[a]);
+        let [picture, row, column] = tile_strides(x, tiles.tile);
+        let start = i64::from(tiles.origin[0]) * x.strides[2]
+            + i64::from(tiles.origin[1]) * x.strides[3]
+            + first_tile(cut, x, tiles.tile);
+        let [pictures, rows, columns] = cut.map(|cut| cut.size as i64);
+        let tile_row = columns * VECTOR_BYTES;
         let args = vec![
-            x.arg(start, &[x.strides[0], chunk[0], chunk[1], tile[0], x.strides[1]]),
-            self.arg(cut, 0, &[cut[1].size as i64 * VECTOR_BYTES, self.block()]),
-            CallArg::Int(cut[1].size as i64),
+            x.arg(start, &[pictures * picture, rows * row, columns * column, picture, row, x.strides[1]]),
+            self.arg(cut, 0, &[rows * tile_row, tile_row, self.block()]),
+            CallArg::Int(columns),
         ];
         let kernel = scatter::kernel(tiles.tile, distance(x.strides[2])?, distance(self.pitch())?);
-        Ok((vec![cut[0].size, x.planes()], Call { kernel: low.kernel(kernel), args }))
+        Ok((vec![cut[0].size, cut[1].size, x.planes()], Call { kernel: low.kernel(kernel), args }))
     }
+}
+
+/// Bytes of a view with the output's rows and columns from one tile to the next: pictures, rows and columns.
+fn tile_strides(view: &View, tile: WinogradTile) -> [i64; 3] {
+    let m = i64::from(tile.outputs());
+    [view.strides[0], m * view.strides[2], m * view.strides[3]]
+}
+
+/// Bytes to the first tile of a cut.
+fn first_tile(cut: [Cut; 3], view: &View, tile: WinogradTile) -> i64 {
+    cut.iter().zip(tile_strides(view, tile)).map(|(cut, stride)| cut.first as i64 * stride).sum()
 }
 
 /// Transforms the inputs for all units: one step, a unit of which is a row of tiles of a chunk, of one block.
@@ -218,13 +236,13 @@ impl Job<'_> {
         self.products_at = at + own as i64;
     }
 
-    /// Products, `bytes` from their beginning, in a nest over `[…, group, _, _]`.
-    fn products_arg(&self, bytes: i64, inner: [i64; 2]) -> CallArg {
-        local(self.products_at + bytes, [&[0; 4], inner.as_slice()].concat())
+    /// Products, `bytes` from their beginning, in a nest over `[…, group]` and more dims.
+    fn products_arg(&self, bytes: i64, inner: &[i64]) -> CallArg {
+        local(self.products_at + bytes, [&[0; 4], inner].concat())
     }
 
     /// Nests over `[lead, chunk row, chunk column, …]`.
-    fn chunk(&self, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+    fn chunk(&self, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
         let dims = self.chunks.dims(cut);
         let vectors = u64::from(self.task.vectors);
         let blocks = self.out.planes();
@@ -256,7 +274,7 @@ impl Job<'_> {
     }
 
     /// The nest over `[…, position, panel]`.
-    fn contraction(&self, group: Group, cut: [Cut; 2], low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+    fn contraction(&self, group: Group, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
         let x = &self.chunks.x;
         let in_channels = x.dims[1];
         let panels = group.blocks / group.vectors;
@@ -268,7 +286,9 @@ impl Job<'_> {
         let vectors = group.vectors as u32;
         let mut calls = Vec::new();
         let mut start = 0;
-        for (pixels, tiles) in split_row(cut[0].size * cut[1].size, most_pixels(vectors, low.target())) {
+        for (pixels, tiles) in
+            split_row(cut.iter().map(|cut| cut.size).product(), most_pixels(vectors, low.target()))
+        {
             let spec = TileSpec {
                 pixels: straight(pixels),
                 vectors,
@@ -302,7 +322,7 @@ impl Job<'_> {
                         group.vectors as i64 * block_weights,
                     ],
                 ),
-                self.products_arg(start, [held_pitch, group.vectors as i64 * block]),
+                self.products_arg(start, &[held_pitch, group.vectors as i64 * block]),
                 CallArg::Int(tiles as i64),
                 CallArg::Int((in_channels / LANES as u64) as i64),
                 CallArg::Int(block),

@@ -62,7 +62,13 @@ fn pitch(width: u64) -> i64 {
 fn transform(task: &PackWinograd, part: &Part, local: i64, low: &mut Lowering) -> Result<Nest, LowerError> {
     let panels = task.panels();
     let w = low.view(task.w);
-    let (w_out, w_in) = (task.in_channels as i64 * TAPS_BYTES, TAPS_BYTES);
+    let (w_out, w_in) = if task.transposed {
+        (TAPS_BYTES, task.out_channels as i64 * TAPS_BYTES)
+    } else {
+        (task.in_channels as i64 * TAPS_BYTES, TAPS_BYTES)
+    };
+    let tap = |y: i32, x: i32| if task.transposed { 4 * (8 - 3 * y - x) } else { 4 * (3 * y + x) };
+    let next = distance(w_in)?;
     let stride = distance(w_out)?;
     distance(w_out * LANES as i64)?;
     let inputs = task.tile.inputs() as usize;
@@ -80,9 +86,8 @@ fn transform(task: &PackWinograd, part: &Part, local: i64, low: &mut Lowering) -
     c.b.repeat(Count::Int(real), |b| {
         let mut columns = Vec::new();
         for x in 0..3 {
-            let taps: Vec<_> = (0..3)
-                .map(|y| b.load_strided(src.at(4 * (3 * y + x)), stride, part.lanes as usize))
-                .collect();
+            let taps: Vec<_> =
+                (0..3).map(|y| b.load_strided(src.at(tap(y, x)), stride, part.lanes as usize)).collect();
             columns.push(transform.apply(b, &taps));
         }
         for i in 0..inputs {
@@ -91,7 +96,7 @@ fn transform(task: &PackWinograd, part: &Part, local: i64, low: &mut Lowering) -
                 b.store(dst.at((i * inputs + j) as i32 * position), value, LANES);
             }
         }
-        b.advance(src, TAPS_BYTES as i32);
+        b.advance(src, next);
         b.advance_int(dst, dst_step);
     });
     let zero = c.b.splat(0.0);

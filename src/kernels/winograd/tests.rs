@@ -10,7 +10,7 @@ use crate::plan::{BufferId, Fill, Halo, LayoutKind};
 
 /// An output by taps, and what its bound is proportional to: the largest input of its tile times the sum of the
 /// weights' magnitudes.
-fn exact(bed: &Bed, task: &Winograd, w: BufferId, at: At) -> (f64, f64) {
+fn exact(bed: &Bed, task: &Winograd, weight: impl Fn(i64, i64, i64) -> f32, at: At) -> (f64, f64) {
     let [n, o, row, column] = at;
     let bias = task.bias.map_or(0.0, |bias| f64::from(bed.get(bias, [0, o, 0, 0])));
     let (mut sum, mut most) = (bias, 0.0f64);
@@ -20,7 +20,7 @@ fn exact(bed: &Bed, task: &Winograd, w: BufferId, at: At) -> (f64, f64) {
     for c in 0..bed.dims(x)[1] {
         for tap in 0..9 {
             let at = [n, c, row + tap / 3 + origin[0], column + tap % 3 + origin[1]];
-            let weight = f64::from(bed.get(w, [0, o, c, tap]));
+            let weight = f64::from(weight(o, c, tap));
             sum += f64::from(bed.get(x, at)) * weight;
             weights += weight.abs();
         }
@@ -40,21 +40,21 @@ struct Case {
     channels: [u64; 2],
     out: [u64; 2],
     origin: [i32; 2],
-    chunk: [u32; 2],
+    chunk: [u32; 3],
     panels: u32,
     vectors: u32,
     halo: Halo,
     biased: bool,
     operand: bool,
     shared: bool,
+    transposed: bool,
 }
 
 /// The transformed inputs in a buffer of their own.
 fn transform(bed: &mut Bed, tiles: &Tiles) -> BufferId {
     let blocks = (bed.dims(tiles.x)[1] as u64).div_ceil(8);
-    let leads = bed.dims(tiles.x)[0] as u64;
     let floats = tiles.chunks().iter().product::<u64>() * tiles.chunk_bytes(blocks) / 4;
-    let out = bed.buffer([leads, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
+    let out = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
     bed.run(out, |_, _| true, |low| lower_tiles(tiles, out, low));
     out
 }
@@ -69,8 +69,16 @@ fn check(case: &Case) {
     let halo = Halo { top, bottom: 0, left, right: 0, fill: Fill::Zero };
     let [c, o] = case.channels;
     let x = bed.random([case.leads, c, size[0], size[1]], LayoutKind::Blocked, halo, true);
-    let w = bed.random([1, o, c, 9], LayoutKind::Planar, Halo::NONE, false);
-    let pack = PackWinograd { w, tile: case.tile, out_channels: o, in_channels: c, vectors: case.vectors };
+    let [first, second] = if case.transposed { [c, o] } else { [o, c] };
+    let w = bed.random([1, first, second, 9], LayoutKind::Planar, Halo::NONE, false);
+    let pack = PackWinograd {
+        w,
+        transposed: case.transposed,
+        tile: case.tile,
+        out_channels: o,
+        in_channels: c,
+        vectors: case.vectors,
+    };
     let floats = pack.panels().bytes() / 4 * u64::from(case.tile.positions());
     let u = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
     bed.run(u, |_, _| true, |low| pack::lower(&pack, u, low));
@@ -81,7 +89,14 @@ fn check(case: &Case) {
         inputs: vec![Operand::Sum, Operand::Buffer(operand)],
         ops: vec![PointwiseOp::Operand(0), PointwiseOp::Operand(1), PointwiseOp::Binary(BinaryOp::Sub, 1, 0)],
     });
-    let tiles = Tiles { x, tile: case.tile, origin: case.origin, out: case.out, chunk: case.chunk };
+    let tiles = Tiles {
+        x,
+        tile: case.tile,
+        origin: case.origin,
+        pictures: case.leads,
+        out: case.out,
+        chunk: case.chunk,
+    };
     let transformed = case.shared.then(|| transform(&mut bed, &tiles));
     let task = Winograd {
         tiles,
@@ -103,7 +118,14 @@ fn check(case: &Case) {
             assert_eq!(actual, 0.0, "padding at {at:?}");
             continue;
         }
-        let (sum, magnitude) = exact(&bed, &task, w, at);
+        let (sum, magnitude) = exact(
+            &bed,
+            &task,
+            |o, c, tap| {
+                if case.transposed { bed.get(w, [0, c, o, 8 - tap]) } else { bed.get(w, [0, o, c, tap]) }
+            },
+            at,
+        );
         let expected = operand.map_or(sum, |operand| f64::from(bed.get(operand, at)) - sum);
         let bound = (40.0 + c as f64) * 2f64.powi(-24) * magnitude * case.tile.growth() + 1e-6;
         assert!((actual - expected).abs() <= bound, "{actual}, not {expected} at {at:?}, {bound}");
@@ -121,15 +143,16 @@ prop_compose! {
         channels in [1..20u64, 1..42u64],
         out in [1..14u64, 1..20u64],
         origin in [-2..2i32, -2..2i32],
-        chunk in [1..4u32, 1..5u32],
+        chunk in [1..3u32, 1..4u32, 1..5u32],
         panels in 1..4u32,
         vectors in 1..4u32,
         halo in halos(2),
         biased: bool,
         operand: bool,
+        transposed: bool,
         shared: bool,
     ) -> Case {
-        Case { tile, leads, channels, out, origin, chunk, panels, vectors, halo, biased, operand, shared }
+        Case { tile, leads, channels, out, origin, chunk, panels, vectors, halo, biased, operand, shared, transposed }
     }
 }
 
@@ -159,16 +182,16 @@ proptest! {
 /// The output of a chunk of one tile and of many is the same to the bit.
 #[test]
 fn chunks_change_no_bit() {
-    let result = |chunk: [u32; 2], panels: u32, shared: bool| {
+    let result = |chunk: [u32; 3], panels: u32, shared: bool| {
         let mut bed = Bed::new();
-        let x = bed.random([1, 19, 22, 26], LayoutKind::Blocked, Halo::NONE, false);
+        let x = bed.random([3, 19, 22, 26], LayoutKind::Blocked, Halo::NONE, false);
         let w = bed.random([1, 40, 19, 9], LayoutKind::Planar, Halo::NONE, false);
         let tile = WinogradTile::Four;
-        let pack = PackWinograd { w, tile, out_channels: 40, in_channels: 19, vectors: 2 };
+        let pack = PackWinograd { w, transposed: false, tile, out_channels: 40, in_channels: 19, vectors: 2 };
         let floats = pack.panels().bytes() / 4 * u64::from(tile.positions());
         let u = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
         bed.run(u, |_, _| true, |low| pack::lower(&pack, u, low));
-        let tiles = Tiles { x, tile, origin: [0, 0], out: [19, 21], chunk };
+        let tiles = Tiles { x, tile, origin: [0, 0], pictures: 3, out: [19, 21], chunk };
         let transformed = shared.then(|| transform(&mut bed, &tiles));
         let task = Winograd {
             tiles,
@@ -179,14 +202,15 @@ fn chunks_change_no_bit() {
             vectors: 2,
             epilogue: Epilogue::default(),
         };
-        let out = bed.buffer([1, 40, 19, 21], LayoutKind::Blocked, Halo::NONE);
+        let out = bed.buffer([3, 40, 19, 21], LayoutKind::Blocked, Halo::NONE);
         bed.run(out, |_, _| true, |low| lower(&task, out, low));
         bed.elements(out).into_iter().map(|at| bed.get(out, at).to_bits()).collect::<Vec<u32>>()
     };
-    let whole = result([9, 9], 9, false);
+    let whole = result([1, 9, 9], 9, false);
     for shared in [false, true] {
-        assert!(whole == result([1, 1], 1, shared));
-        assert!(whole == result([2, 3], 2, shared));
+        for chunk in [[1, 1, 1], [1, 2, 3], [2, 9, 9], [3, 2, 2]] {
+            assert!(whole == result(chunk, 2, shared), "{chunk:?}");
+        }
     }
 }
 
