@@ -374,6 +374,8 @@ pub struct Resize {
     /// Whether, where an axis shrinks, the kernel is stretched by 1/scale, as in PIL; its weights are
     /// scaled to sum to 1. Linear and cubic only.
     pub antialias: bool,
+    /// Whether the tables are transposed: the gradient of the resize from the result's sizes to the argument's.
+    pub adjoint: bool,
 }
 
 /// How elements around a coordinate are combined.

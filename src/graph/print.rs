@@ -201,7 +201,10 @@ impl Display for Operation<'_> {
                 if resize.exclude_outside {
                     f.write_str(" exclude_outside")?;
                 }
-                if resize.antialias { f.write_str(" antialias") } else { Ok(()) }
+                if resize.antialias {
+                    f.write_str(" antialias")?;
+                }
+                if resize.adjoint { f.write_str(" adjoint") } else { Ok(()) }
             }
             Op::PixelShuffle { factor } => write!(f, " {factor}"),
             Op::Transpose { perm } => write!(f, " {perm:?}"),

@@ -21,10 +21,14 @@
 //! weights of the others are scaled to sum to 1. A position that `tf_crop_and_resize` puts outside of
 //! `0 ..= n − 1` reads nothing: it gets [`extrapolation`].
 //!
+//! An adjoint reads by the transposed tables of the resize from `m` elements to `n`: an output position reads
+//! every position that this one would be read for, by the same weight. One that none is read for gets 0.
+//!
 //! All this is what ONNX's reference implementation of `Resize` does. Nearest-floor-asymmetric is PyTorch's
 //! `nearest`, linear and cubic with half pixels its `bilinear` and `bicubic` (`align_corners=False`).
 
 use super::{Coordinates, Nearest, Resize, ResizeMode};
+use crate::limits;
 
 /// One input element that an output position reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,12 +46,36 @@ const LEAST_SCALE: f64 = 1.0 / (1 << 22) as f64;
 /// increasing order of index. A position without taps lies outside: the output there is
 /// [`extrapolation`], whatever the other axis says. `n` and `m` are at least 1.
 pub fn taps(resize: &Resize, axis: usize, n: u64, m: u64) -> Vec<Vec<Tap>> {
-    (0..m).map(|o| taps_at(resize, axis, n, m, o)).collect()
+    if !resize.adjoint {
+        return (0..m).map(|o| taps_at(resize, axis, n, m, o)).collect();
+    }
+    let mut transposed = vec![Vec::new(); m as usize];
+    for index in 0..n {
+        for Tap { index: o, weight } in taps_at(resize, axis, m, n, index) {
+            transposed[o as usize].push(Tap { index, weight });
+        }
+    }
+    transposed
+}
+
+/// Whether the table of a resize's adjoint, from `m` elements back to `n`, has no more entries than texts may ask
+/// for. Rows are as long as the longest.
+pub fn adjoint_fits(resize: &Resize, axis: usize, n: u64, m: u64) -> bool {
+    let limit = limits::TAPS_TOTAL as u64;
+    if n.max(m) > limit {
+        return false;
+    }
+    let mut counts = vec![0u64; n as usize];
+    for tap in (0..m).flat_map(|o| taps_at(resize, axis, n, m, o)) {
+        counts[tap.index as usize] += 1;
+    }
+    counts.into_iter().max().unwrap_or(0).saturating_mul(n) <= limit
 }
 
 /// What positions without taps get.
 pub fn extrapolation(resize: &Resize) -> f32 {
     match resize.coordinates {
+        _ if resize.adjoint => 0.0,
         Coordinates::TfCropAndResize { extrapolation, .. } => extrapolation,
         _ => 0.0,
     }
@@ -69,7 +97,7 @@ fn stretch(resize: &Resize, axis: usize) -> f64 {
     if resize.antialias { scale.clamp(LEAST_SCALE, 1.0) } else { 1.0 }
 }
 
-/// The taps of one output position; see [`taps`].
+/// The taps of one output position, see [`taps`], of what is no adjoint.
 pub fn taps_at(resize: &Resize, axis: usize, n: u64, m: u64, o: u64) -> Vec<Tap> {
     let scale = resize.scale.get(axis).copied().unwrap_or(1.0);
     let c = match resize.coordinates {

@@ -29,7 +29,7 @@ pub(super) fn lower(task: &Resize, out: BufferId, low: &mut Lowering) -> Result<
     if x.kind != LayoutKind::Planar || out.kind != LayoutKind::Planar || x.dims[..2] != out.dims[..2] {
         return Err(LowerError::Plan("a resize on blocks or of other channels"));
     }
-    let copies = matches!(task.resize.mode, ResizeMode::Nearest(_));
+    let copies = matches!(task.resize.mode, ResizeMode::Nearest(_)) && !task.resize.adjoint;
     let rows = Axis::new(taps(&task.resize, 0, x.dims[2], out.dims[2]));
     let columns = Axis::new(taps(&task.resize, 1, x.dims[3], out.dims[3]));
     let last_column = distance(x.dims[3] as i64 - 1)?;

@@ -76,7 +76,7 @@ impl Loss {
                 let t = b.reshape(t, along)?;
                 let mut numbers = vec![classes];
                 numbers.resize(dims.len() - 1, 1);
-                let numbers = b.constant(numbers, (0..classes).map(|k| k as f32).collect())?;
+                let numbers = b.constant(numbers, (0..classes).map(|k| k as f32))?;
                 // 1 at the target's class, else 0: whole numbers are 0 or at least 1 apart.
                 let apart = b.sub(t, numbers)?;
                 let apart = b.unary(UnaryOp::Abs, apart)?;

@@ -192,3 +192,31 @@ fn gradients_at_corners_are_those_of_pytorch() {
         }
     }
 }
+
+/// The gradient of a resize is one by a table as long as the axis; beyond a limit it is refused.
+#[test]
+fn resizes_of_wide_pictures_have_gradients() {
+    let with = |width: u64, how: &str| {
+        let text = format!("model m {{\n input x [1, 2, {width}]\n up = upsample({how})\n}}");
+        with_gradients(&graph_of("wide", &text, BTreeMap::new()), 1)
+    };
+    for how in ["scale=2, mode=bilinear, align_corners=false", "size=(3, 100000)", "scale=1.5, mode=bicubic, align_corners=true"] {
+        let whole = with(1 << 17, how).expect("it has gradients");
+        let numbers: usize = whole.consts.iter().map(|c| c.data.len()).sum();
+        assert!(numbers < 100, "{how}: {numbers} numbers");
+        assert_eq!(verify(&whole), Ok(()));
+    }
+    let refused = with(1 << 24, "scale=2").expect_err("it is too wide").to_string();
+    assert!(refused.contains("gradient of `up`") && refused.contains("limit of 16777216 taps"), "{refused}");
+}
+
+/// Tables of averages and of windows are as small.
+#[test]
+fn tables_of_gradients_stay_within_the_limit() {
+    let pool = "model m {\n input x [1, 30000, 30000]\n p = avgpool(3, stride=2, pad=1)\n}";
+    let whole = with_gradients(&graph_of("pool", pool, BTreeMap::new()), 1).expect("it has gradients");
+    assert!(whole.consts.iter().all(|c| c.data.len() <= 15_000));
+    let wide = "model m {\n input x [1, 20000, 20000]\n p = avgpool(10000, stride=7)\n}";
+    let refused = with_gradients(&graph_of("pool", wide, BTreeMap::new()), 1).expect_err("it is too large");
+    assert!(refused.to_string().contains("limit of 16777216 elements"), "{refused}");
+}

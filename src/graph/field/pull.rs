@@ -151,6 +151,7 @@ fn along(
             let last = (wanted.last + before).div_euclid(s);
             if first > last { None } else { Interval { first, last }.meet(whole) }
         }
+        Op::Resize(resize) if resize.adjoint => Some(whole),
         Op::Resize(resize) => {
             let m = node.ty.chw().map_or(1, |chw| chw[1 + axis]);
             let ends = [wanted.first, wanted.last].map(|o| {

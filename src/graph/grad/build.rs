@@ -5,6 +5,7 @@ use crate::graph::print::op_name;
 use crate::graph::shape::infer::infer;
 use crate::graph::verify::limits_hold;
 use crate::graph::{BinaryOp, Const, Graph, Node, Op, ReduceKind, Type, UnaryOp, Value};
+use crate::limits;
 use crate::source::Span;
 
 /// A graph that grows at its end.
@@ -123,12 +124,21 @@ impl Builder {
 
     /// A number.
     pub fn number(&mut self, x: f32) -> Result<Value, GradError> {
-        self.constant(vec![1], vec![x])
+        self.constant(vec![1], [x])
     }
 
-    /// Numbers known beforehand.
-    pub fn constant(&mut self, dims: Vec<u64>, data: Vec<f32>) -> Result<Value, GradError> {
-        self.graph.consts.push(Const { dims: dims.clone(), data });
+    /// Numbers known beforehand, as many as `dims` says.
+    pub fn constant(
+        &mut self,
+        dims: Vec<u64>,
+        data: impl IntoIterator<Item = f32>,
+    ) -> Result<Value, GradError> {
+        let elements = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+        if elements.is_none_or(|n| n > limits::TAPS_TOTAL as u64) {
+            let message = format!("its table {dims:?} has more than the limit of {} elements", limits::TAPS_TOTAL);
+            return Err(GradError::Shape { name: self.place.0.clone(), message });
+        }
+        self.graph.consts.push(Const { dims: dims.clone(), data: data.into_iter().collect() });
         self.shaped(Op::Const(self.graph.consts.len() as u32 - 1), &[], dims)
     }
 

@@ -1,8 +1,9 @@
 //! Gradients of what moves elements: each goes back to where it came from.
 
 use super::{Builder, GradError, Handed, Site};
-use crate::graph::resample::taps;
+use crate::graph::resample::adjoint_fits;
 use crate::graph::{Op, PadMode, Resize, Value};
+use crate::limits;
 
 pub(super) fn reshape(b: &mut Builder, site: &Site<'_>) -> Result<Handed, GradError> {
     let dims = b.dims(site.arg(0)?);
@@ -97,24 +98,25 @@ pub(super) fn pad(
 ) -> Result<Handed, GradError> {
     let dims = b.dims(site.arg(0)?);
     let mut dy = site.full(b)?;
-    if matches!(mode, PadMode::Constant(_)) {
-        return Ok(vec![Some(b.slice(dy, before.to_vec(), dims)?)]);
-    }
     for axis in 0..dims.len() {
         let n = dims[axis];
         let mut inside = part(b, dy, axis, before[axis], n)?;
         for (at, len, left) in [(0, before[axis], true), (before[axis] + n, after[axis], false)] {
-            if len == 0 {
-                continue;
-            }
+            let to = match (mode, left) {
+                _ if len == 0 => continue,
+                // Nobody's.
+                (PadMode::Constant(_), _) => continue,
+                (PadMode::Replicate, true) | (PadMode::Wrap, false) => 0,
+                (PadMode::Replicate, false) => n - 1,
+                (PadMode::Reflect, true) => 1,
+                (PadMode::Reflect, false) => n - 1 - len,
+                (PadMode::Wrap, true) => n - len,
+            };
             let outside = part(b, dy, axis, at, len)?;
-            let (outside, to) = match (mode, left) {
-                (PadMode::Replicate | PadMode::Constant(_), true) => (b.sum(outside, vec![axis])?, 0),
-                (PadMode::Replicate | PadMode::Constant(_), false) => (b.sum(outside, vec![axis])?, n - 1),
-                (PadMode::Reflect, true) => (reversed(b, outside, axis)?, 1),
-                (PadMode::Reflect, false) => (reversed(b, outside, axis)?, n - 1 - len),
-                (PadMode::Wrap, true) => (outside, n - len),
-                (PadMode::Wrap, false) => (outside, 0),
+            let outside = match mode {
+                PadMode::Replicate => b.sum(outside, vec![axis])?,
+                PadMode::Reflect => reversed(b, outside, axis)?,
+                _ => outside,
             };
             let len = b.dims(outside)[axis];
             let (mut low, mut high) = (vec![0; dims.len()], vec![0; dims.len()]);
@@ -148,26 +150,17 @@ pub(super) fn pixel_shuffle(b: &mut Builder, site: &Site<'_>, factor: u64) -> Re
     Ok(vec![Some(b.reshape(turned, dims.clone())?)])
 }
 
-/// Resampling is a matrix along each axis; its adjoint is the transposed ones.
+/// Resampling is a table along each axis; its adjoint reads by the transposed ones.
 pub(super) fn resize(b: &mut Builder, site: &Site<'_>, op: &Resize) -> Result<Handed, GradError> {
-    let (from, to) = (b.dims(site.arg(0)?), site.node.ty.dims.clone());
-    let mut dy = site.full(b)?;
+    let (from, to) = (b.dims(site.arg(0)?), &site.node.ty.dims);
     let rank = from.len();
-    for axis in 0..2 {
-        let (n, m) = (from[rank - 2 + axis], to[rank - 2 + axis]);
-        let mut matrix = vec![0.0f32; (n * m) as usize];
-        for (row, taps) in matrix.chunks_exact_mut(n as usize).zip(taps(op, axis, n, m)) {
-            for tap in taps {
-                row[tap.index as usize] += tap.weight as f32;
-            }
+    for (axis, at) in [rank - 2, rank - 1].into_iter().enumerate() {
+        if !adjoint_fits(op, axis, from[at], to[at]) {
+            let message = format!("its table has more than the limit of {} taps", limits::TAPS_TOTAL);
+            return Err(GradError::Shape { name: site.node.name.clone(), message });
         }
-        let matrix = b.constant(vec![m, n], matrix)?;
-        dy = if axis == 1 {
-            b.op(Op::MatMul, &[dy, matrix])?
-        } else {
-            let turned = b.transpose_matrix(matrix)?;
-            b.op(Op::MatMul, &[turned, dy])?
-        };
     }
-    Ok(vec![Some(dy)])
+    let dy = site.full(b)?;
+    let adjoint = Resize { adjoint: !op.adjoint, ..*op };
+    Ok(vec![Some(b.shaped(Op::Resize(adjoint), &[dy], from)?)])
 }

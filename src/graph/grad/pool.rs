@@ -12,19 +12,21 @@ pub(super) fn pool(b: &mut Builder, site: &Site<'_>, op: &Pool) -> Result<Handed
         PoolKind::Max => b.op(Op::MaxPoolGrad(op.window), &[x, dy])?,
         PoolKind::Average { count_include_pad } => {
             let (size, out) = (sides(b, x)?, sides(b, dy)?);
-            let shares: [Vec<f32>; 2] = [0, 1].map(|axis| {
-                (0..out[axis]).map(|o| counted(&op.window, axis, o, size[axis], count_include_pad)).collect()
-            });
             let dims = b.dims(x);
             if apart(&op.window, size, out) {
                 let [kh, kw] = op.window.kernel;
                 let share = b.times(dy, (1.0 / (kh * kw) as f64) as f32)?;
                 repeated(b, share, op.window.kernel, dims)?
             } else {
-                let counts =
-                    shares[0].iter().flat_map(|h| shares[1].iter().map(move |w| 1.0 / (h * w))).collect();
-                let counts = b.constant(vec![1, out[0], out[1]], counts)?;
-                let share = b.mul(dy, counts)?;
+                let mut share = dy;
+                for axis in 0..2 {
+                    let counts =
+                        (0..out[axis]).map(|o| counted(&op.window, axis, o, size[axis], count_include_pad));
+                    let mut along = vec![1, 1];
+                    along[axis] = out[axis];
+                    let shares = b.constant(along, counts.map(f32::recip))?;
+                    share = b.mul(share, shares)?;
+                }
                 sums_of_windows(b, share, &op.window, size, dims)?
             }
         }
@@ -59,6 +61,7 @@ fn repeated(b: &mut Builder, x: Value, by: [u64; 2], dims: Vec<u64>) -> Result<V
         scale: by.map(|k| k as f64),
         exclude_outside: false,
         antialias: false,
+        adjoint: false,
     };
     b.shaped(Op::Resize(resize), &[x], dims)
 }
@@ -74,7 +77,7 @@ fn sums_of_windows(
     let [h, w] = sides(b, share)?;
     let planes: u64 = dims[..dims.len() - 2].iter().product();
     let [kh, kw] = window.kernel;
-    let ones = b.constant(vec![1, 1, kh, kw], vec![1.0; (kh * kw) as usize])?;
+    let ones = b.constant(vec![1, 1, kh, kw], std::iter::repeat_n(1.0, (kh * kw) as usize))?;
     let pictures = b.reshape(share, vec![planes, 1, h, w])?;
     let (window, output_pad) = transposed(window, [h, w], size);
     let sums = b.op(Op::ConvTranspose(ConvTranspose { window, output_pad, groups: 1 }), &[pictures, ones])?;

@@ -128,6 +128,6 @@ pub(crate) fn resizes(from: [u64; 2], to: [u64; 2]) -> impl proptest::strategy::
         let scale = [0, 1].map(|i| to[i] as f64 / from[i] as f64 * beside);
         // Without an element inside there is no weight to scale to 1.
         let exclude_outside = flags[0] && weighted && !matches!(coordinates, Coordinates::TfHalfPixelForNn);
-        Resize { mode, coordinates, scale, exclude_outside, antialias: flags[1] && weighted }
+        Resize { mode, coordinates, scale, exclude_outside, antialias: flags[1] && weighted, adjoint: false }
     })
 }

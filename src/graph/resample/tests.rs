@@ -6,7 +6,7 @@ use super::*;
 fn pairs(mode: ResizeMode, coordinates: Coordinates, n: u64, m: u64) -> Vec<Vec<(u64, f64)>> {
     let scale = m as f64 / n as f64;
     let table = taps(
-        &Resize { mode, coordinates, scale: [scale, scale], exclude_outside: false, antialias: false },
+        &Resize { mode, coordinates, scale: [scale, scale], exclude_outside: false, antialias: false, adjoint: false },
         1,
         n,
         m,
@@ -72,6 +72,7 @@ fn a_factor_beside_the_quotient_of_the_sizes_is_used_as_given() {
         scale: [0.6, 0.6],
         exclude_outside: false,
         antialias: false,
+        adjoint: false,
     };
     let table = taps(&resize, 0, 2, 1);
     assert!((table[0][1].weight - 1.0 / 3.0).abs() < 1e-12, "{table:?}");
@@ -137,9 +138,40 @@ fn an_extreme_factor_costs_no_more_than_its_bound() {
         scale: [1e-300, f64::MIN_POSITIVE],
         exclude_outside: true,
         antialias: true,
+        adjoint: false,
     };
     for axis in 0..2 {
         let taps = taps_at(&resize, axis, 4, 1, 0);
         assert!(!taps.is_empty() && taps.iter().all(|t| t.index < 4 && t.weight.is_finite()), "{taps:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn an_adjoint_reads_by_the_transposed_table(
+        (n, m, resize) in (1..12u64, 1..24u64).prop_flat_map(|(n, m)| (Just(n), Just(m), resizes([n, n], [m, m]))),
+        axis in 0..2usize,
+    ) {
+        let matrix = |table: &[Vec<Tap>], columns: u64| -> Vec<Vec<f64>> {
+            let row = |taps: &Vec<Tap>| {
+                let mut row = vec![0.0; columns as usize];
+                taps.iter().for_each(|tap| row[tap.index as usize] += tap.weight);
+                row
+            };
+            table.iter().map(row).collect()
+        };
+        let adjoint = Resize { adjoint: true, ..resize };
+        let forward = matrix(&taps(&resize, axis, n, m), n);
+        let table = taps(&adjoint, axis, m, n);
+        let back = matrix(&table, m);
+        for i in 0..n as usize {
+            for o in 0..m as usize {
+                prop_assert_eq!(forward[o][i], back[i][o]);
+            }
+        }
+        prop_assert!(table.iter().all(|taps| taps.is_sorted_by(|a, b| a.index < b.index)));
+        prop_assert_eq!(extrapolation(&adjoint), 0.0);
+        prop_assert!(adjoint_fits(&resize, axis, n, m));
     }
 }

@@ -52,6 +52,7 @@ fn infinite_elements_stay_infinite_at_the_edge() {
         scale: [2.0, 2.0],
         exclude_outside: false,
         antialias: false,
+        adjoint: false,
     };
     bed.run(out, |_, _| true, |low| super::lower(&task::Resize { x, resize }, out, low));
     let row: Vec<f32> = (0..4).map(|i| bed.get(out, [0, 0, 1, i])).collect();

@@ -376,6 +376,7 @@ fn resize(m: &mut Maker) -> Option<Value> {
         scale: [sh, sw],
         exclude_outside: !exact && m.choices.rarely(2),
         antialias: !exact && m.choices.rarely(2),
+        adjoint: false,
     };
     let magnitude = m.magnitude(x);
     m.op(Op::Resize(resize), &[x], &dims, magnitude)

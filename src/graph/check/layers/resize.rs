@@ -72,6 +72,7 @@ impl Checker<'_> {
             scale: [y, x],
             exclude_outside,
             antialias,
+            adjoint: false,
         });
         // Only a factor far from the quotient of the sizes reads so many.
         let taps = resize.map(|r| [0, 1].map(|i| most_taps(&r, i) * out[i].unwrap_or(1) as f64));

@@ -65,6 +65,7 @@ impl Checker<'_> {
                 scale: [y, x],
                 exclude_outside: false,
                 antialias: false,
+                adjoint: false,
             })),
             _ => None,
         };

@@ -73,6 +73,7 @@ fn rows_and_columns_are_resampled_by_their_own_factors() {
         scale: [1.0, 1.5],
         exclude_outside: false,
         antialias: false,
+        adjoint: false,
     };
     let found = apply(Op::Resize(resize), &[x], &[1, 2, 3]);
     assert_eq!(found, [0.0, 5.0, 10.0, 100.0, 105.0, 110.0]);
