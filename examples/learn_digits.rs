@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use convc::io::npz;
-use convc::train::{Dataset, Loss, Optimizer, Schedule, Shape, TrainOptions, Trainer, shuffled};
+use convc::train::{Dataset, Decay, Loss, Optimizer, Schedule, TrainOptions, Trainer, shuffled};
 use convc::{Model, Options, Tensor};
 
 const BATCH: usize = 32;
@@ -34,7 +34,7 @@ pub fn learn(epochs: u64, mut say: impl FnMut(u64, f64, f64)) -> Result<(), Box<
     let mut how = TrainOptions::new(Loss::CrossEntropy);
     how.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
     how.rate = 0.05;
-    how.schedule = Schedule { shape: Shape::Cosine { floor: 0.0 }, warmup: 0 };
+    how.schedule = Schedule { decay: Decay::Cosine { floor: 0.0 }, warmup: 0 };
     how.total_steps = epochs * train.samples().div_ceil(BATCH) as u64;
     let mut trainer = Trainer::new(&Model::from_path(path)?, &Options::default(), how)?;
     for epoch in 0..epochs {

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::Path;
 
 use convc::io::picture::{Format, decode, encode};
-use convc::train::{Init, Loss, Optimizer, Schedule, Shape, TrainOptions, Trainer};
+use convc::train::{Decay, Init, Loss, Optimizer, Schedule, TrainOptions, Trainer};
 use convc::{Model, Options, Tensor};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
@@ -130,7 +130,7 @@ pub fn train(steps: u64, mut say: impl FnMut(u64, f64)) -> Result<Trainer, Box<d
     let mut how = TrainOptions::new(Loss::Mse);
     how.optimizer = Optimizer::Adam { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
     how.rate = 2e-3;
-    how.schedule = Schedule { shape: Shape::Cosine { floor: 0.0 }, warmup: 20 };
+    how.schedule = Schedule { decay: Decay::Cosine { floor: 0.0 }, warmup: 20 };
     how.total_steps = steps;
     // Anew, not from the weights that are shipped.
     how.init = Some(Init::PyTorch);

@@ -84,7 +84,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let named = weights_file.file_name().map(|n| n.to_string_lossy().into_owned());
     let imported = networks::import(&args.network, &network, &bindings, named, args.flat)?;
     networks::check(&text_file, &imported)?;
-    let weights = to_safetensors(&imported.weights).map_err(Failure::data)?;
+    let weights = to_safetensors(&imported.weights).map_err(|e| Failure::data(e.to_string()))?;
     if !imported.weights.is_empty() {
         atomic::write(&weights_file, &read, |out| out.write_all(&weights)).map_err(Failure::file)?;
     }

@@ -136,6 +136,11 @@ impl Opened {
         Ok(checked)
     }
 
+    /// Checks that all weights have names by which a file keeps them.
+    pub(super) fn hold_to_names(&self) -> Result<(), Failure> {
+        self.without_errors(self.model.check(&self.options().names_wanted())).map(drop)
+    }
+
     /// Checks that the sizes of the command line are among those that the model leaves open.
     pub(super) fn know_sizes(&self, sizes: &[(String, u64)]) -> Result<(), Failure> {
         let names: Vec<&str> = self.signature.sizes.iter().map(|(name, _)| name.as_str()).collect();

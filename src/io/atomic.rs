@@ -22,10 +22,7 @@ pub fn write(
     let refuse = |reason: String| FileError::Write { path: path.into(), reason };
     let error = |e: io::Error| refuse(reason(&e));
     let target = check(path, inputs)?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".convc-").suffix(".tmp");
     #[cfg(unix)]
@@ -64,6 +61,29 @@ pub fn check(path: &Path, inputs: &[&Path]) -> Result<PathBuf, FileError> {
         return Err(refuse("it is read-only".into()));
     }
     fs::canonicalize(path).map_err(|e| refuse(reason(&e)))
+}
+
+/// Checks, before long work whose result will be there, that [`write()`] can replace what is at `path` or make it.
+/// Gives the place, the same for all paths that lead to it.
+///
+/// # Errors
+/// As [`check`], and if the folder is missing or takes no files.
+pub fn ready(path: &Path, inputs: &[&Path]) -> Result<PathBuf, FileError> {
+    let error = |e: io::Error| FileError::Write { path: path.into(), reason: reason(&e) };
+    let target = check(path, inputs)?;
+    let folder = fs::canonicalize(folder_of(&target)).map_err(error)?;
+    tempfile::Builder::new().prefix(".convc-").suffix(".tmp").tempfile_in(&folder).map_err(error)?;
+    match target.file_name() {
+        Some(name) => Ok(folder.join(name)),
+        None => Err(FileError::NotRegular { path: path.into(), kind: "a folder" }),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Whether two paths lead to one file that exists.

@@ -29,6 +29,7 @@ pub struct Options {
     pub(super) threads: Option<usize>,
     pub(super) pool: Option<Arc<Pool>>,
     pub(super) placement: Placement,
+    pub(super) names_wanted: bool,
 }
 
 impl Options {
@@ -124,6 +125,17 @@ impl Options {
         self
     }
 
+    /// Weights will go into a file: layers that have some need names, as if they came from one.
+    pub(crate) fn names_wanted(mut self) -> Self {
+        self.names_wanted = true;
+        self
+    }
+
+    /// The most bytes a program may take, where there is a limit.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.memory
+    }
+
     /// The threads that are used, the calling one included.
     pub fn resolved_threads(&self) -> usize {
         match &self.pool {
@@ -177,7 +189,7 @@ impl Options {
             model: self.model.clone(),
             sizes: self.sizes.clone(),
             inputs,
-            weights_given: self.weights.is_some() || model.weights.is_some(),
+            weights_given: self.names_wanted || self.weights.is_some() || model.weights.is_some(),
         }
     }
 }

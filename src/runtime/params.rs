@@ -3,10 +3,12 @@
 mod load;
 mod seed;
 mod table;
+mod write;
 
-pub use load::{tensors_of, tensors_of_shape};
+pub use load::{Stored, tensors_of_shape};
 pub(crate) use seed::Stream;
 pub use table::{Table, to_safetensors};
+pub use write::{Entry, write_safetensors};
 
 use crate::graph::Graph;
 use crate::tensor::Tensor;
@@ -22,6 +24,11 @@ impl Params {
     /// The tensors in the order of [`Graph::params`].
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
+    }
+
+    /// The tensors, to be changed.
+    pub fn into_tensors(self) -> Vec<Tensor> {
+        self.tensors
     }
 
     /// The bytes that a graph's parameters take as f32; `u64::MAX` where that overflows.

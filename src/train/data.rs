@@ -3,20 +3,12 @@
 use crate::runtime::params::Stream;
 use crate::tensor::{LengthError, Tensor};
 
-/// Samples with what is wanted of each.
+/// Samples with what is wanted of each: a whole set, or a batch of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// The model's inputs, samples first.
     pub inputs: Vec<Tensor>,
     /// Targets, samples first; of classes their numbers.
-    pub target: Tensor,
-}
-
-/// Some samples of a set.
-pub struct Batch {
-    /// The model's inputs.
-    pub inputs: Vec<Tensor>,
-    /// Targets.
     pub target: Tensor,
 }
 
@@ -30,9 +22,9 @@ impl Dataset {
     ///
     /// # Errors
     /// If an input has fewer samples than the target.
-    pub fn batch(&self, numbers: &[usize]) -> Result<Batch, LengthError> {
+    pub fn batch(&self, numbers: &[usize]) -> Result<Dataset, LengthError> {
         let inputs = self.inputs.iter().map(|tensor| gather(tensor, numbers)).collect::<Result<_, _>>()?;
-        Ok(Batch { inputs, target: gather(&self.target, numbers)? })
+        Ok(Dataset { inputs, target: gather(&self.target, numbers)? })
     }
 }
 

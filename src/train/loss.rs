@@ -26,7 +26,7 @@ impl Loss {
     }
 
     /// The axes of a target for outputs with the axes `dims`, samples first.
-    pub fn target(self, dims: &[u64]) -> Vec<u64> {
+    pub fn target_dims(self, dims: &[u64]) -> Vec<u64> {
         match (self, dims) {
             (Loss::CrossEntropy, [n, _, rest @ ..]) => {
                 std::iter::once(*n).chain(rest.iter().copied()).collect()
@@ -43,12 +43,20 @@ impl Loss {
         }
     }
 
-    /// What the loss is computed from: the output, or what its softmax is of.
-    pub(super) fn scores(self, b: &Builder, y: Value) -> Value {
-        let node = b.graph.node(y);
-        match (self, &node.op, node.args.first()) {
-            (Loss::CrossEntropy, Op::Softmax { axis: 1 } | Op::LogSoftmax { axis: 1 }, Some(&x)) => x,
-            _ => y,
+    /// What the loss is computed from: the output, or what its softmax is of, also where that is reshaped within
+    /// its classes.
+    pub(super) fn scores(self, b: &mut Builder, y: Value) -> Result<Value, GradError> {
+        let dims = b.dims(y);
+        let mut at = y;
+        loop {
+            let node = b.graph.node(at);
+            match (self, &node.op, node.args.first()) {
+                (Loss::CrossEntropy, Op::Softmax { axis: 1 } | Op::LogSoftmax { axis: 1 }, Some(&x)) => {
+                    return b.reshape(x, dims);
+                }
+                (Loss::CrossEntropy, Op::Reshape, Some(&x)) if b.dims(x).get(..2) == dims.get(..2) => at = x,
+                _ => return Ok(y),
+            }
         }
     }
 
@@ -80,7 +88,7 @@ impl Loss {
                 // 1 at the target's class, else 0: whole numbers are 0 or at least 1 apart.
                 let apart = b.sub(t, numbers)?;
                 let apart = b.unary(UnaryOp::Abs, apart)?;
-                let rest = b.less_than(1.0, apart)?;
+                let rest = b.number_minus(1.0, apart)?;
                 let hit = b.unary(UnaryOp::Relu, rest)?;
                 let chosen = b.mul(hit, logs)?;
                 let sum = b.op(Op::Reduce(ReduceKind::Sum, all), &[chosen])?;

@@ -23,6 +23,7 @@
 mod compiled;
 mod data;
 mod error;
+mod fit;
 mod init;
 mod loss;
 mod optimizer;
@@ -31,11 +32,12 @@ mod state;
 mod step;
 mod trainer;
 
-pub use data::{Batch, Dataset, shuffled};
-pub(crate) use data::{not_below, not_finite};
+pub(crate) use data::not_below;
+pub use data::{Dataset, shuffled};
 pub use error::TrainError;
+pub(crate) use fit::samples;
 pub use init::Init;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
-pub use schedule::{Schedule, Shape};
+pub use schedule::{Decay, Schedule};
 pub use trainer::{Evaluation, TrainOptions, Trainer};

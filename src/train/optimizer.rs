@@ -1,18 +1,20 @@
 //! How a gradient becomes a step. Formulas are those of PyTorch's `torch.optim`.
 
+use super::TrainError;
+use super::error::not_negative;
 use crate::graph::grad::{Builder, GradError};
 use crate::graph::{BinaryOp, UnaryOp, Value};
 
-/// A rule for steps.
+/// A rule for steps. Coefficients are computed in f64 and rounded where they are applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
     /// Stochastic gradient descent: `m ← μ·m + g + λ·p`, `p ← p − η·m`; with Nesterov's momentum
     /// `p ← p − η·(g + λ·p + μ·m)`.
     Sgd {
         /// μ; 0 keeps no momentum.
-        momentum: f32,
+        momentum: f64,
         /// λ
-        weight_decay: f32,
+        weight_decay: f64,
         /// Whether the step looks ahead.
         nesterov: bool,
     },
@@ -20,11 +22,11 @@ pub enum Optimizer {
     /// `p ← p − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)`.
     Adam {
         /// β₁ and β₂
-        betas: [f32; 2],
+        betas: [f64; 2],
         /// ε
-        eps: f32,
+        eps: f64,
         /// λ
-        weight_decay: f32,
+        weight_decay: f64,
         /// Whether the decay is a factor `1 − η·λ` of p instead of a part of g: AdamW (Loshchilov and Hutter 2019).
         decoupled: bool,
     },
@@ -37,7 +39,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    pub(super) const NAMES: [&'static str; 3] = ["rate", "correction", "decay"];
+    pub(super) const NAMES: [&'static str; 3] = ["train/rate", "train/correction", "train/decay"];
 }
 
 impl Optimizer {
@@ -50,13 +52,45 @@ impl Optimizer {
         }
     }
 
+    /// What tells apart checkpoints of one rule and another.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Optimizer::Sgd { momentum, .. } if *momentum == 0.0 => "sgd",
+            Optimizer::Sgd { .. } => "sgd with momentum",
+            Optimizer::Adam { decoupled: false, .. } => "adam",
+            Optimizer::Adam { decoupled: true, .. } => "adamw",
+        }
+    }
+
+    /// Holds the numbers to what `torch.optim` asks of them.
+    pub(super) fn check(&self) -> Result<(), TrainError> {
+        match *self {
+            Optimizer::Sgd { momentum, weight_decay, nesterov } => {
+                not_negative("momentum", momentum)?;
+                if nesterov && momentum == 0.0 {
+                    return Err(TrainError::option("momentum", momentum, "above 0 where it is Nesterov's"));
+                }
+                not_negative("weight decay", weight_decay)
+            }
+            Optimizer::Adam { betas, eps, weight_decay, .. } => {
+                for beta in betas {
+                    if !(0.0..1.0).contains(&beta) {
+                        return Err(TrainError::option("beta", beta, "from 0 to below 1"));
+                    }
+                }
+                not_negative("eps", eps)?;
+                not_negative("weight decay", weight_decay)
+            }
+        }
+    }
+
     /// The numbers of step `t`, counted from 1, at learning rate η.
     pub(super) fn rates(&self, rate: f64, t: u64) -> Rates {
         let values = match *self {
             Optimizer::Sgd { .. } => [rate, 1.0, 1.0],
             Optimizer::Adam { betas, weight_decay, decoupled, .. } => {
-                let correction = |beta: f32| 1.0 - f64::from(beta).powf(t as f64);
-                let decay = if decoupled { 1.0 - rate * f64::from(weight_decay) } else { 1.0 };
+                let correction = |beta: f64| 1.0 - beta.powf(t as f64);
+                let decay = if decoupled { 1.0 - rate * weight_decay } else { 1.0 };
                 [rate / correction(betas[0]), 1.0 / correction(betas[1]).sqrt(), decay]
             }
         };
@@ -76,10 +110,10 @@ impl Optimizer {
                 let g = decayed(b, p, g, weight_decay)?;
                 let (step, kept) = match moments {
                     [m] => {
-                        let part = b.times(*m, momentum)?;
+                        let part = b.times(*m, momentum as f32)?;
                         let m = b.add(part, g)?;
                         let step = if nesterov {
-                            let ahead = b.times(m, momentum)?;
+                            let ahead = b.times(m, momentum as f32)?;
                             b.add(g, ahead)?
                         } else {
                             m
@@ -107,7 +141,7 @@ impl Optimizer {
                 let v = mixed(b, *v, square, second)?;
                 let root = b.unary(UnaryOp::Sqrt, v)?;
                 let root = b.mul(root, correction)?;
-                let divisor = b.plus(root, eps)?;
+                let divisor = b.plus(root, eps as f32)?;
                 let step = b.binary(BinaryOp::Div, m, divisor)?;
                 let step = b.mul(step, rate)?;
                 Ok((b.sub(p, step)?, vec![m, v]))
@@ -117,17 +151,17 @@ impl Optimizer {
 }
 
 /// `g + λ·p`
-fn decayed(b: &mut Builder, p: Value, g: Value, weight_decay: f32) -> Result<Value, GradError> {
+fn decayed(b: &mut Builder, p: Value, g: Value, weight_decay: f64) -> Result<Value, GradError> {
     if weight_decay == 0.0 {
         return Ok(g);
     }
-    let part = b.times(p, weight_decay)?;
+    let part = b.times(p, weight_decay as f32)?;
     b.add(g, part)
 }
 
 /// `β·old + (1 − β)·new`
-fn mixed(b: &mut Builder, old: Value, new: Value, beta: f32) -> Result<Value, GradError> {
-    let old = b.times(old, beta)?;
-    let new = b.times(new, (1.0 - f64::from(beta)) as f32)?;
+fn mixed(b: &mut Builder, old: Value, new: Value, beta: f64) -> Result<Value, GradError> {
+    let old = b.times(old, beta as f32)?;
+    let new = b.times(new, (1.0 - beta) as f32)?;
     b.add(old, new)
 }

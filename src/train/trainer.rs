@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::compiled::Compiled;
-use super::data::{not_below, not_finite};
-use super::state::State;
+use super::compiled::{Compiled, Kind, Programs};
+use super::error::not_negative;
+use super::state::{Form, State, halves, zeros};
 use super::step::{evaluation, step};
-use super::{Init, Loss, Optimizer, Schedule, TrainError};
+use super::{Init, Loss, Optimizer, Schedule, TrainError, fit};
 use crate::graph::Graph;
 use crate::io::{atomic, safe_file};
 use crate::limits;
 use crate::model::{Error, Model, Options};
-use crate::runtime::params::{Table, tensors_of, to_safetensors};
-use crate::tensor::TensorView;
+use crate::runtime::params::{Entry, Stored, Table, write_safetensors};
+use crate::tensor::{Tensor, TensorView};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +29,12 @@ pub struct TrainOptions {
     /// Steps in all, for schedules that end.
     pub total_steps: u64,
     /// The share of a batch in batchnorm's running statistics.
-    pub statistics_momentum: f32,
+    pub statistics_momentum: f64,
     /// How weights begin, whatever file the model has for them; none: with that file's, or as PyTorch's layers.
     pub init: Option<Init>,
+    /// What else a training is told from others by, such as the seed of the samples' order, by its name: kept in
+    /// checkpoints, and [`Trainer::resume`] refuses one that says otherwise.
+    pub notes: BTreeMap<String, String>,
 }
 
 impl TrainOptions {
@@ -45,6 +48,23 @@ impl TrainOptions {
             total_steps: 0,
             statistics_momentum: 0.1,
             init: None,
+            notes: BTreeMap::new(),
+        }
+    }
+
+    /// Holds the numbers to what a training can go by.
+    fn check(&self) -> Result<(), TrainError> {
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        not_negative("learning rate", self.rate)?;
+        if !(0.0..=1.0).contains(&self.statistics_momentum) {
+            return Err(TrainError::option("statistics' momentum", self.statistics_momentum, "from 0 to 1"));
+        }
+        match self.init {
+            Some(Init::Constant(value)) if !value.is_finite() => {
+                Err(TrainError::option("initial weight", value.into(), "a finite number"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -63,44 +83,50 @@ pub struct Trainer {
     graph: Graph,
     options: Options,
     train: TrainOptions,
+    form: Form,
+    /// Steps done.
+    steps: u64,
     state: State,
     /// What the step under way writes, exchanged with the state once it is done.
     next: State,
-    /// Numbers of the parameters with moments.
-    trained: Vec<usize>,
-    /// By the number of samples.
-    steps: BTreeMap<usize, Compiled>,
-    evaluations: BTreeMap<usize, Compiled>,
+    programs: Programs,
 }
+
+/// The note that says which rule the moments of a checkpoint are of.
+const OPTIMIZER: &str = "optimizer";
 
 impl Trainer {
     /// A trainer that begins with the weights that the model has, from its file or by the options' seed, or anew as
     /// [`TrainOptions::init`] says.
     ///
+    /// Its memory, that of every program it compiles and that of a checkpoint being read stay together within
+    /// [`Options::memory`]; samples that are not in a batch are the caller's.
+    ///
     /// # Errors
-    /// If the model is wrong, a layer has no gradient, or there is nothing to train.
+    /// If the model is wrong, a layer with weights has no name to save them by, a layer has no gradient, there is
+    /// nothing to train, an option is out of range, or memory does not suffice.
     pub fn new(model: &Model, options: &Options, train: TrainOptions) -> Result<Trainer, TrainError> {
-        let (graph, _) = model.graph(options)?;
+        train.check()?;
+        let options = options.clone().names_wanted();
+        let (graph, _) = model.graph(&options)?;
+        // That layers have gradients is said before any data is read; of two samples there is a variance.
+        let built = step(&graph, 2, train.loss, &train.optimizer, train.statistics_momentum)?;
+        let form = Form::new(&graph, built.trained, &train.optimizer);
+        // Each number twice, as it is and as it will be.
+        within(&options, form.bytes().saturating_mul(2), "the weights and moments, old and new")?;
         let params = match train.init {
-            Some(init) => init.apply(&graph, &model.seeded_weights(&graph, options)?),
-            None => {
-                model.weights(&graph, options)?.params.tensors().iter().map(|t| t.data().to_vec()).collect()
-            }
+            Some(init) => init.apply(&graph, &model.seeded_weights(&graph, &options)?),
+            None => model
+                .weights(&graph, &options)?
+                .params
+                .into_tensors()
+                .into_iter()
+                .map(Tensor::into_data)
+                .collect(),
         };
-        // Compiled for no number of samples: that layers have gradients is said before any data is read.
-        let built = step(&graph, 1, train.loss, &train.optimizer, train.statistics_momentum)?;
-        let mut state = State::new(params);
-        state.without_moments(&graph, &built.trained, &train.optimizer);
-        Ok(Trainer {
-            next: state.clone(),
-            state,
-            trained: built.trained,
-            graph,
-            options: options.clone(),
-            train,
-            steps: BTreeMap::new(),
-            evaluations: BTreeMap::new(),
-        })
+        let state = State::new(params, &form)?;
+        let programs = Programs::new(options.clone());
+        Ok(Trainer { graph, train, form, steps: 0, next: state.another()?, state, programs, options })
     }
 
     /// The model's graph.
@@ -110,29 +136,44 @@ impl Trainer {
 
     /// Steps done.
     pub fn steps(&self) -> u64 {
-        self.state.steps
+        self.steps
     }
 
     /// The learning rate of the next step.
     pub fn rate(&self) -> f64 {
-        self.train.rate * self.train.schedule.factor(self.state.steps, self.train.total_steps)
+        self.train.rate * self.train.schedule.factor(self.steps, self.train.total_steps)
+    }
+
+    /// Compiles the step of a batch of so many samples, which its first step would do otherwise: so that it is known
+    /// beforehand whether memory suffices.
+    ///
+    /// # Errors
+    /// If it does not, or such a batch cannot be trained on.
+    pub fn prepare_step(&mut self, samples: usize) -> Result<(), TrainError> {
+        self.program(Kind::Step, samples).map(drop)
+    }
+
+    /// As [`Trainer::prepare_step`], for [`Trainer::evaluate`].
+    ///
+    /// # Errors
+    /// As [`Trainer::prepare_step`].
+    pub fn prepare_evaluation(&mut self, samples: usize) -> Result<(), TrainError> {
+        self.program(Kind::Evaluation, samples).map(drop)
+    }
+
+    fn program(&mut self, kind: Kind, samples: usize) -> Result<&mut Compiled, TrainError> {
+        program(&mut self.programs, &self.graph, &self.train, &self.form, kind, samples)
     }
 
     /// One step on a batch: inputs in the model's order, each with its samples as first axis, and the target.
     /// Gives the loss before the step. After an error everything is as it was.
     ///
     /// # Errors
-    /// If the batch does not fit the model, or the loss is not finite.
+    /// If the batch does not fit the model, or the loss or what the step would make of a weight is not finite.
     pub fn step(&mut self, inputs: &[TensorView<'_>], target: TensorView<'_>) -> Result<f32, TrainError> {
-        let samples = self.fitting(inputs, target)?;
-        let TrainOptions { loss, optimizer, statistics_momentum, .. } = self.train;
-        let rates = optimizer.rates(self.rate(), self.state.steps + 1);
-        if !self.steps.contains_key(&samples) {
-            let built = step(&self.graph, samples as u64, loss, &optimizer, statistics_momentum)?;
-            let compiled = Compiled::new(built, &self.options, self.pool())?;
-            self.steps.insert(samples, compiled);
-        }
-        let Some(program) = self.steps.get_mut(&samples) else { return Err(TrainError::NothingToTrain) };
+        let samples = fit::samples(&self.graph, self.train.loss, inputs, target)?;
+        let rates = self.train.optimizer.rates(self.rate(), self.steps + 1);
+        let program = program(&mut self.programs, &self.graph, &self.train, &self.form, Kind::Step, samples)?;
         let mut from: Vec<&[f32]> = inputs.iter().map(TensorView::data).collect();
         from.push(target.data());
         from.extend(rates.values.iter().map(std::slice::from_ref));
@@ -146,20 +187,23 @@ impl Trainer {
         to.extend(changed.iter().filter_map(|&i| places[i].take()));
         to.extend(self.next.moments.iter_mut().map(Vec::as_mut_slice));
         program.run(&from, &mut to)?;
-        let [lost] = lost;
-        if !lost.is_finite() {
-            return Err(TrainError::NotFinite { step: self.state.steps + 1, loss: lost });
+        let ([loss], step) = (lost, self.steps + 1);
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { step, loss });
+        }
+        if let Some((key, value)) = self.form.not_finite(&self.next, &changed) {
+            return Err(TrainError::Diverged { step, key, value });
         }
         for i in changed {
             std::mem::swap(&mut self.state.params[i], &mut self.next.params[i]);
         }
         std::mem::swap(&mut self.state.moments, &mut self.next.moments);
-        self.state.steps += 1;
-        Ok(lost)
+        self.steps = step;
+        Ok(loss)
     }
 
     /// The loss and, of classes, the accuracy on some samples, as the model is used: batchnorm by its running
-    /// statistics.
+    /// statistics. Of equal scores the first counts.
     ///
     /// # Errors
     /// If the samples do not fit the model.
@@ -168,21 +212,15 @@ impl Trainer {
         inputs: &[TensorView<'_>],
         target: TensorView<'_>,
     ) -> Result<Evaluation, TrainError> {
-        let samples = self.fitting(inputs, target)?;
-        if !self.evaluations.contains_key(&samples) {
-            let built = evaluation(&self.graph, samples as u64, self.train.loss)?;
-            let compiled = Compiled::new(built, &self.options, self.pool())?;
-            self.evaluations.insert(samples, compiled);
-        }
-        let Some(program) = self.evaluations.get_mut(&samples) else {
-            return Err(TrainError::NothingToTrain);
-        };
+        let samples = fit::samples(&self.graph, self.train.loss, inputs, target)?;
+        let program =
+            program(&mut self.programs, &self.graph, &self.train, &self.form, Kind::Evaluation, samples)?;
         let dims = match program.built.graph.outputs.get(1) {
             Some(scores) => program.built.graph.ty(scores.value).dims.clone(),
             None => Vec::new(),
         };
         let mut lost = [0.0f32];
-        let mut scores = vec![0.0f32; dims.iter().product::<u64>() as usize];
+        let mut scores = zeros(dims.iter().product())?;
         let mut from: Vec<&[f32]> = inputs.iter().map(TensorView::data).collect();
         from.push(target.data());
         from.extend(self.state.params.iter().map(Vec::as_slice));
@@ -191,12 +229,12 @@ impl Trainer {
         Ok(Evaluation { loss: f64::from(lost[0]), accuracy })
     }
 
-    /// The weights as they are now, by their keys.
+    /// A copy of the weights as they are now, by their keys.
     ///
     /// # Errors
     /// None that a caller could cause.
     pub fn weights(&self) -> Result<Table, TrainError> {
-        self.state.weights(&self.graph)
+        self.state.weights(&self.form)
     }
 
     /// Writes the weights as safetensors; the file is there as a whole or not at all.
@@ -204,7 +242,7 @@ impl Trainer {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
-        write(path, &self.weights()?)
+        write(path, self.state.weight_entries(&self.form), &BTreeMap::new())
     }
 
     /// Writes everything that [`Trainer::resume`] needs to go on with the same bits: a weight file, too.
@@ -212,91 +250,81 @@ impl Trainer {
     /// # Errors
     /// If it cannot be written; a file that was there before is left.
     pub fn checkpoint(&self, path: &Path) -> Result<(), TrainError> {
-        write(path, &self.state.checkpoint(&self.graph, &self.trained, &self.train.optimizer)?)
+        let mut notes = self.train.notes.clone();
+        notes.insert(OPTIMIZER.to_owned(), self.train.optimizer.name().to_owned());
+        write(path, self.state.entries(&self.form, &halves(self.steps)), &notes)
     }
 
-    /// Goes on where a checkpoint was written.
+    /// Goes on where a checkpoint was written. After an error everything is as it was.
     ///
     /// # Errors
-    /// If it cannot be read or is not of this model and optimizer.
+    /// If it cannot be read, is not of this model and optimizer, or one of [`TrainOptions::notes`] differs.
     pub fn resume(&mut self, path: &Path) -> Result<(), TrainError> {
+        let (_, length) = safe_file::open(path).map_err(Error::from)?;
+        let held = self.form.bytes().saturating_mul(2).saturating_add(self.programs.own_bytes());
+        within(
+            &self.options,
+            held.saturating_add(length),
+            "the checkpoint beside the state it is read into",
+        )?;
         let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES).map_err(Error::from)?;
-        let table = tensors_of(&bytes).map_err(TrainError::State)?;
-        self.state = State::resume(&table, &self.graph, &self.trained, &self.train.optimizer)?;
-        self.next = self.state.clone();
+        let file = Stored::open(&bytes).map_err(TrainError::State)?;
+        let optimizer = (OPTIMIZER, self.train.optimizer.name());
+        let notes = self.train.notes.iter().map(|(name, note)| (name.as_str(), note.as_str()));
+        for (what, given) in notes.chain([optimizer]) {
+            if let Some(written) = file.note(what).filter(|written| *written != given) {
+                let (what, given) = (what.to_owned(), given.to_owned());
+                let written = written.escape_debug().to_string();
+                return Err(TrainError::Course { what, written, given });
+            }
+        }
+        self.steps = self.next.fill(&file, &self.form)?;
+        std::mem::swap(&mut self.state, &mut self.next);
         Ok(())
     }
+}
 
-    /// The pool that programs share.
-    fn pool(&self) -> Option<std::sync::Arc<crate::runtime::Pool>> {
-        self.steps.values().chain(self.evaluations.values()).find_map(Compiled::pool)
-    }
+/// A program of a trainer, of whose parts it borrows no more than it needs.
+fn program<'p>(
+    programs: &'p mut Programs,
+    graph: &Graph,
+    train: &TrainOptions,
+    form: &Form,
+    kind: Kind,
+    samples: usize,
+) -> Result<&'p mut Compiled, TrainError> {
+    let TrainOptions { loss, optimizer, statistics_momentum, .. } = train;
+    programs.get(kind, samples, form.bytes().saturating_mul(2), || match kind {
+        Kind::Step => step(graph, samples as u64, *loss, optimizer, *statistics_momentum),
+        Kind::Evaluation => evaluation(graph, samples as u64, *loss),
+    })
+}
 
-    /// The number of samples of a batch that fits the model.
-    fn fitting(&self, inputs: &[TensorView<'_>], target: TensorView<'_>) -> Result<usize, TrainError> {
-        let shape = |what: &str, given: &[usize], expected: Vec<u64>| TrainError::Shape {
-            what: what.to_owned(),
-            given: given.to_vec(),
-            expected,
-        };
-        let samples = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0) as u64;
-        if inputs.len() != self.graph.inputs.len() {
-            return Err(shape("the list of inputs", &[inputs.len()], vec![self.graph.inputs.len() as u64]));
-        }
-        let whole = |value| {
-            let ty = self.graph.ty(value);
-            let mut dims = if ty.batched { vec![samples] } else { Vec::new() };
-            dims.extend(&ty.dims);
-            dims
-        };
-        let same = |given: &[usize], dims: &[u64]| given.iter().map(|&d| d as u64).eq(dims.iter().copied());
-        for (input, tensor) in self.graph.inputs.iter().zip(inputs) {
-            let expected = whole(input.value);
-            if !same(tensor.shape(), &expected) || samples == 0 {
-                return Err(shape(&format!("input `{}`", input.name), tensor.shape(), expected));
-            }
-            finite(&format!("input `{}`", input.name), tensor.data())?;
-        }
-        let [output] = self.graph.outputs.as_slice() else {
-            return Err(TrainError::Outputs { count: self.graph.outputs.len() });
-        };
-        let y = whole(output.value);
-        let expected = self.train.loss.target(&y);
-        if !same(target.shape(), &expected) {
-            return Err(shape("the target", target.shape(), expected));
-        }
-        finite("the target", target.data())?;
-        if let Some(classes) = self.train.loss.classes(&y)
-            && let Some(at) = not_below(target.data(), classes)
-        {
-            let each = target.data().len() / samples.max(1) as usize;
-            let (sample, class) = (at / each.max(1), target.data()[at]);
-            return Err(TrainError::Class { sample, class, last: classes - 1 });
-        }
-        Ok(samples as usize)
+/// Refuses what would take more memory than is allowed.
+fn within(options: &Options, needed: u64, layer: &str) -> Result<(), TrainError> {
+    match options.memory_limit() {
+        Some(limit) if needed > limit => Err(Error::Memory { needed, limit, layer: layer.to_owned() }.into()),
+        _ => Ok(()),
     }
 }
 
-fn finite(what: &str, data: &[f32]) -> Result<(), TrainError> {
-    match not_finite(data) {
-        Some(index) => Err(TrainError::NotANumber { what: what.to_owned(), index, value: data[index] }),
-        None => Ok(()),
-    }
-}
-
-/// The share of places whose largest score is that of their class.
+/// The share of places whose largest score, the first of equal ones, is that of their class.
 fn accuracy(scores: &[f32], dims: &[u64], target: &[f32]) -> f64 {
     let (classes, inner) = (dims[1] as usize, dims[2..].iter().product::<u64>() as usize);
     let right = target.iter().enumerate().filter(|(place, class)| {
         let (sample, at) = (place / inner, place % inner);
         let score = |k: usize| scores[(sample * classes + k) * inner + at];
-        (0..classes).all(|k| score(k) <= score(**class as usize))
+        let class = **class as usize;
+        (0..class).all(|k| score(k) < score(class)) && (class..classes).all(|k| score(k) <= score(class))
     });
     right.count() as f64 / target.len().max(1) as f64
 }
 
-fn write(path: &Path, table: &Table) -> Result<(), TrainError> {
-    let bytes = to_safetensors(table).map_err(TrainError::State)?;
-    atomic::write(path, &[], |file| std::io::Write::write_all(file, &bytes))
+fn write(
+    path: &Path,
+    mut entries: Vec<Entry<'_>>,
+    notes: &BTreeMap<String, String>,
+) -> Result<(), TrainError> {
+    atomic::write(path, &[], |file| write_safetensors(&mut entries, notes, file))
         .map_err(|e| Error::from(e).into())
 }

@@ -19,6 +19,7 @@ mod reports;
 mod traces;
 mod train;
 mod train_pair;
+mod train_refusals;
 
 /// A model that changes nothing in 0..1: what goes in comes out.
 const SAME: &str = "model same {\n  input x [1, H, W]\n  y = relu\n}\n";

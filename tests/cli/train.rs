@@ -10,7 +10,7 @@ const NET: &str = "model net {\n  input x [1, 2, 2]\n  flatten\n  f = linear(out
 /// The same without weights.
 const BARE: &str = "model net {\n  input x [1, 2, 2]\n  relu\n}\n";
 
-fn archive(arrays: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+pub fn archive(arrays: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
     let files: Vec<(String, Vec<u8>)> =
         arrays.iter().map(|(name, shape, data)| (format!("{name}.npy"), make::npy(shape, data))).collect();
     let files: Vec<(&str, &[u8])> =
@@ -19,7 +19,7 @@ fn archive(arrays: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
 }
 
 /// Eight samples whose class is whether their first pixel is bright.
-fn sandbox() -> Sandbox {
+pub fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_model(NET);
     let y: Vec<f32> = (0..8).map(|i| (i % 2) as f32).collect();
     let x: Vec<f32> = (0..32).map(|i| if i % 4 == 0 { ((i / 4) % 2) as f32 } else { 0.5 }).collect();
@@ -27,9 +27,9 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-const BASE: [&str; 6] = ["train", "m.conv", "--data", "d.npz", "--loss", "cross_entropy"];
+pub const BASE: [&str; 6] = ["train", "m.conv", "--data", "d.npz", "--loss", "cross_entropy"];
 
-fn train(more: &[&'static str]) -> Vec<&'static str> {
+pub fn train(more: &[&'static str]) -> Vec<&'static str> {
     BASE.iter().chain(more).copied().collect()
 }
 
@@ -148,18 +148,18 @@ fn bad_data_is_refused_before_the_first_step() {
         sandbox.write("bad.npz", archive(arrays));
         sandbox.refuse(&asked, says);
     };
-    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 2.0])], &["element 1 of `y` is 2", "0 to 1"]);
-    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 0.5])], &["element 1 of `y` is 0.5"]);
     refused(
-        &[("x", &[2, 2, 2], &x), ("y", &[2], &y)],
-        &["a sample of `x` has the shape [2, 2]", "[1, 2, 2]"],
+        &[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 2.0])],
+        &["target of sample 1 is class 2", "0 to 1"],
     );
-    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["`x` has 2 samples, but `y` has 1"]);
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 0.5])], &["target of sample 1 is class 0.5"]);
+    refused(&[("x", &[2, 4], &x), ("y", &[2], &y)], &["input `x` has the shape [2, 4]", "[2, 1, 2, 2]"]);
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["the target has the shape [1]", "[2]"]);
     refused(&[("x", &[0, 1, 2, 2], &[]), ("y", &[0], &[])], &["empty"]);
     refused(&[("a", &[2, 1, 2, 2], &x), ("b", &[2], &y)], &["no arrays `x` and `y`", "`a`, `b`"]);
     let mut bad = x.clone();
     bad[5] = f32::NAN;
-    refused(&[("x", &[2, 1, 2, 2], &bad), ("y", &[2], &y)], &["element 5 of `x` is NaN"]);
+    refused(&[("x", &[2, 1, 2, 2], &bad), ("y", &[2], &y)], &["element 5 of input `x` is NaN"]);
     let whole = archive(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &y)]);
     sandbox.write("bad.npz", &whole[..whole.len() / 2]);
     sandbox.refuse(&asked, &["bad.npz"]);
@@ -242,8 +242,7 @@ fn ctrl_c_ends_after_a_step_and_leaves_a_checkpoint() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("stopped after step") && said.contains("--resume"), "{said}");
-    let resumed =
-        ["--epochs", "100000001", "--resume", "weights.checkpoint.safetensors", "--batch-order", "o.npy"];
+    let resumed = ["--resume", "weights.checkpoint.safetensors", "--batch-order", "o.npy"];
     // As many steps as were done, and no more: the checkpoint counts them.
     sandbox.write("o.npy", make::npy(&[1, 1], &[0.0]));
     sandbox.refuse_with(2, &train(&resumed), &["already"]);

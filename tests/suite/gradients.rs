@@ -200,7 +200,11 @@ fn resizes_of_wide_pictures_have_gradients() {
         let text = format!("model m {{\n input x [1, 2, {width}]\n up = upsample({how})\n}}");
         with_gradients(&graph_of("wide", &text, BTreeMap::new()), 1)
     };
-    for how in ["scale=2, mode=bilinear, align_corners=false", "size=(3, 100000)", "scale=1.5, mode=bicubic, align_corners=true"] {
+    for how in [
+        "scale=2, mode=bilinear, align_corners=false",
+        "size=(3, 100000)",
+        "scale=1.5, mode=bicubic, align_corners=true",
+    ] {
         let whole = with(1 << 17, how).expect("it has gradients");
         let numbers: usize = whole.consts.iter().map(|c| c.data.len()).sum();
         assert!(numbers < 100, "{how}: {numbers} numbers");

@@ -31,6 +31,7 @@ mod strips;
 mod textbook;
 mod threads;
 mod traces;
+mod trainer;
 mod training;
 mod winograd;
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use convc::train::{Loss, Optimizer, Schedule, Shape, TrainOptions, Trainer};
+use convc::train::{Decay, Loss, Optimizer, Schedule, TrainOptions, Trainer};
 use convc::{Math, Model, Options, Tensor};
 
 use crate::cases::{array, data, tensors};
 use crate::training::{digits, file, gather, weights, worst};
 
-/// Four times as far as PyTorch's own f32 is from its f64, at the most.
+/// Four times as far as PyTorch's own f64 is from its f64, at the most.
 const CLOSE: f32 = 1e-5;
 
-fn adam(betas: [f32; 2], eps: f32, weight_decay: f32, decoupled: bool) -> Optimizer {
+fn adam(betas: [f64; 2], eps: f64, weight_decay: f64, decoupled: bool) -> Optimizer {
     Optimizer::Adam { betas, eps, weight_decay, decoupled }
 }
 
@@ -76,14 +76,14 @@ fn losses_are_those_of_pytorch() {
 #[test]
 fn schedules_are_those_of_pytorch() {
     let recorded = tensors(&std::fs::read(data("train/schedules.safetensors")).expect("it is there"));
-    let step = Shape::Step { every: 7, factor: 0.3 };
-    let cosine = Shape::Cosine { floor: 0.1 };
+    let step = Decay::Step { every: 7, factor: 0.3 };
+    let cosine = Decay::Cosine { floor: 0.1 };
     let schedules = [
-        ("step", Schedule { shape: step, warmup: 0 }),
-        ("cosine", Schedule { shape: cosine, warmup: 0 }),
-        ("warmup", Schedule { shape: Shape::Constant, warmup: 5 }),
-        ("warmup_step", Schedule { shape: step, warmup: 5 }),
-        ("warmup_cosine", Schedule { shape: cosine, warmup: 5 }),
+        ("step", Schedule { decay: step, warmup: 0 }),
+        ("cosine", Schedule { decay: cosine, warmup: 0 }),
+        ("warmup", Schedule { decay: Decay::Constant, warmup: 5 }),
+        ("warmup_step", Schedule { decay: step, warmup: 5 }),
+        ("warmup_cosine", Schedule { decay: cosine, warmup: 5 }),
     ];
     assert_eq!(schedules.len(), recorded.len());
     for (name, schedule) in schedules {

@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::graph::Graph;
 use crate::io::{idx, npz, picture, safe_file};
 use crate::tensor::Tensor;
-use crate::train::{Dataset, Loss, not_below, not_finite};
+use crate::train::{self, Dataset, Loss};
 
 /// What a file or folder holds.
 pub(super) struct Found {
@@ -19,14 +19,21 @@ pub(super) struct Found {
     pub(super) classes: Vec<String>,
 }
 
-/// Reads a data set for a model.
-pub(super) fn read(path: &Path, graph: &Graph, loss: Loss, memory: u64) -> Result<Found, Failure> {
+/// Reads a data set for a model. `classes` are the names of those that are known, where a training has some: their
+/// numbers are those of folders with these names.
+pub(super) fn read(
+    path: &Path,
+    graph: &Graph,
+    loss: Loss,
+    memory: u64,
+    classes: &[String],
+) -> Result<Found, Failure> {
     let found = if !path.is_dir() {
-        archive(path, memory)?
-    } else if mnist_file(path, "train", "images-idx3").is_some() {
+        archive(path, graph, memory)?
+    } else if mnist_file(path, "train", "images-idx3")?.is_some() {
         mnist(path, memory)?
     } else {
-        pictures(path, graph, memory)?
+        pictures(path, graph, memory, classes)?
     };
     for set in std::iter::once(&found.train).chain(&found.test) {
         fits(path, set, graph, loss)?;
@@ -36,54 +43,36 @@ pub(super) fn read(path: &Path, graph: &Graph, loss: Loss, memory: u64) -> Resul
 
 /// Checks what would otherwise be found in the middle of the training.
 pub(super) fn fits(path: &Path, set: &Dataset, graph: &Graph, loss: Loss) -> Result<(), Failure> {
-    let wrong = |text: String| Err(Failure::data(text).about(&shown(path)));
+    let wrong = |text: String| Failure::data(text).about(&shown(path));
     let [input] = graph.inputs.as_slice() else {
-        return wrong(format!("it has one `x`, but the model has {} inputs", graph.inputs.len()));
+        return Err(wrong(format!("it has one `x`, but the model has {} inputs", graph.inputs.len())));
     };
     if !graph.ty(input.value).batched {
-        return wrong(format!("the model's `{}` is a tensor, which has no samples; an `input` has", input.name));
+        let text = format!("the model's `{}` is a tensor, which has no samples; an `input` has", input.name);
+        return Err(wrong(text));
     }
-    let samples = set.samples();
-    if samples == 0 {
-        return wrong("it is empty".to_owned());
+    let inputs: Vec<_> = set.inputs.iter().map(Tensor::view).collect();
+    train::samples(graph, loss, &inputs, set.target.view()).map(drop).map_err(|e| Failure::from(e).about(&shown(path)))
+}
+
+/// An axis of one channel, which arrays of grey pictures often lack, where the model has one.
+fn with_channel(mut set: Dataset, graph: &Graph) -> Result<Dataset, Failure> {
+    let dims = graph.inputs.first().map(|input| graph.ty(input.value).dims.as_slice());
+    let (Some(&[1, ..]), [x]) = (dims, set.inputs.as_slice()) else { return Ok(set) };
+    let &[n, rows, columns] = x.shape() else { return Ok(set) };
+    if dims != Some(&[1, rows as u64, columns as u64]) {
+        return Ok(set);
     }
-    let x = &set.inputs[0];
-    let dims = &graph.ty(input.value).dims;
-    let [n, sample @ ..] = x.shape() else { return wrong("`x` has no axes".to_owned()) };
-    if !sample.iter().map(|&d| d as u64).eq(dims.iter().copied()) {
-        return wrong(format!("a sample of `x` has the shape {sample:?}, but the model's input is {dims:?}"));
-    }
-    if *n != samples {
-        return wrong(format!("`x` has {n} samples, but `y` has {samples}"));
-    }
-    if let Some(output) = graph.outputs.first() {
-        let mut y = vec![samples as u64];
-        y.extend(&graph.ty(output.value).dims);
-        let target = loss.target(&y);
-        let given = set.target.shape();
-        if !given.iter().map(|&d| d as u64).eq(target.iter().copied()) {
-            let what = if loss == Loss::CrossEntropy { "classes" } else { "targets" };
-            return wrong(format!("`y` has the shape {given:?}; {what} for this model have {target:?}"));
-        }
-        if let Some(classes) = loss.classes(&y)
-            && let Some(at) = not_below(set.target.data(), classes)
-        {
-            let class = set.target.data()[at];
-            return wrong(format!("element {at} of `y` is {class}; the model tells {classes} classes apart, 0 to {}", classes - 1));
-        }
-    }
-    for (name, tensor) in [("x", x), ("y", &set.target)] {
-        if let Some(at) = not_finite(tensor.data()) {
-            return wrong(format!("element {at} of `{name}` is {}", tensor.data()[at]));
-        }
-    }
-    Ok(())
+    let data = set.inputs.pop().map_or_else(Vec::new, Tensor::into_data);
+    set.inputs.push(Tensor::new(&[n, 1, rows, columns], data).map_err(|e| Failure::Bug(e.to_string()))?);
+    Ok(set)
 }
 
 /// `x` and `y`, or `x_train` and `y_train`; perhaps `x_test` and `y_test`.
-fn archive(path: &Path, memory: u64) -> Result<Found, Failure> {
+fn archive(path: &Path, graph: &Graph, memory: u64) -> Result<Found, Failure> {
     let bytes = safe_file::read(path, memory).map_err(Failure::file)?;
-    let mut arrays = npz::read(&bytes, memory).map_err(|e| Failure::data(e.to_string()).about(&shown(path)))?;
+    let left = memory.saturating_sub(bytes.len() as u64);
+    let mut arrays = npz::read(&bytes, left).map_err(|e| Failure::data(e.to_string()).about(&shown(path)))?;
     let names: Vec<String> = arrays.iter().map(|(name, _)| format!("`{name}`")).collect();
     let mut take = |name: &str| {
         let at = arrays.iter().position(|(found, _)| found == name)?;
@@ -96,31 +85,40 @@ fn archive(path: &Path, memory: u64) -> Result<Found, Failure> {
         let failure = Failure::data("it has no arrays `x` and `y`").about(&shown(path));
         return Err(failure.note(format!("it has {}", names.join(", "))));
     };
+    let train = with_channel(train, graph)?;
+    let test = test.map(|test| with_channel(test, graph)).transpose()?;
     Ok(Found { train, test, classes: Vec::new() })
 }
 
 /// A file of MNIST's, whichever way its name is spelt.
-fn mnist_file(folder: &Path, part: &str, what: &str) -> Option<PathBuf> {
+fn mnist_file(folder: &Path, part: &str, what: &str) -> Result<Option<PathBuf>, Failure> {
     let names = [format!("{part}-{what}-ubyte"), format!("{part}-{}-ubyte", what.replace("-idx", ".idx"))];
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    if let Some(path) = names.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
+        return Ok(Some(path));
+    }
+    match names.iter().map(|name| folder.join(format!("{name}.gz"))).find(|path| path.is_file()) {
+        Some(packed) => Err(Failure::data("it is packed").about(&shown(&packed)).help("unpack it: gunzip *.gz")),
+        None => Ok(None),
+    }
 }
 
 fn mnist(folder: &Path, memory: u64) -> Result<Found, Failure> {
     let train = mnist_part(folder, "train", memory)?;
     let train = train.ok_or_else(|| Failure::data("train-labels-idx1-ubyte is missing").about(&shown(folder)))?;
-    Ok(Found { train, test: mnist_part(folder, "t10k", memory)?, classes: Vec::new() })
+    let left = memory.saturating_sub(4 * train.inputs.iter().map(|x| x.data().len() as u64).sum::<u64>());
+    Ok(Found { train, test: mnist_part(folder, "t10k", left)?, classes: Vec::new() })
 }
 
 /// Pictures from 0 to 1 in `[N, 1, H, W]`, and their classes.
 fn mnist_part(folder: &Path, part: &str, memory: u64) -> Result<Option<Dataset>, Failure> {
     let (Some(images), Some(labels)) =
-        (mnist_file(folder, part, "images-idx3"), mnist_file(folder, part, "labels-idx1"))
+        (mnist_file(folder, part, "images-idx3")?, mnist_file(folder, part, "labels-idx1")?)
     else {
         return Ok(None);
     };
     let read = |path: &Path| {
-        // Bytes become f32.
-        let bytes = safe_file::read(path, memory / 4).map_err(Failure::file)?;
+        // Each byte is there as such, too, while it becomes an f32.
+        let bytes = safe_file::read(path, memory / 5).map_err(Failure::file)?;
         idx::read(&bytes).map_err(|e| Failure::data(e.to_string()).about(&shown(path)))
     };
     let (x, y) = (read(&images)?, read(&labels)?);
@@ -148,8 +146,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// A folder for each class; pictures of the model's size.
-fn pictures(folder: &Path, graph: &Graph, memory: u64) -> Result<Found, Failure> {
+/// A folder for each class; pictures of the model's size. Folders are numbered in the order of their names, or as
+/// `known` says.
+fn pictures(folder: &Path, graph: &Graph, memory: u64, known: &[String]) -> Result<Found, Failure> {
     let dims = graph.inputs.first().map(|input| graph.ty(input.value).dims.clone());
     let Some(&[channels, height, width]) = dims.as_deref() else {
         return Err(Failure::data("the model's input is no picture [C, H, W]").about(&shown(folder)));
@@ -159,28 +158,40 @@ fn pictures(folder: &Path, graph: &Graph, memory: u64) -> Result<Found, Failure>
         let failure = Failure::data("it has no folders").about(&shown(folder));
         return Err(failure.help("a data set is an .npz file with `x` and `y`, MNIST's four files, or a folder of pictures for each class"));
     }
-    let each = (channels * height * width) as usize;
-    let (mut data, mut target, mut classes) = (Vec::new(), Vec::new(), Vec::new());
-    for (class, folder) in folders.iter().enumerate() {
-        for file in entries(folder)? {
-            let about = |e: String| Failure::data(e).about(&shown(&file));
-            let bytes = safe_file::read(&file, memory).map_err(Failure::file)?;
-            let decoded = picture::decode(&bytes, memory).map_err(|e| about(e.to_string()))?;
-            let decoded = picture::with_channels(decoded, channels).map_err(|e| about(e.to_string()))?;
-            if decoded.tensor.shape()[1..] != [height as usize, width as usize] {
-                let [h, w] = [decoded.tensor.shape()[1], decoded.tensor.shape()[2]];
-                return Err(about(format!("it has {w}×{h} pixels, but the model wants {width}×{height}"))
-                    .help("bring all pictures to one size first"));
-            }
-            if (data.len() + each) as u64 * 4 > memory {
-                return Err(Failure::data("the pictures do not fit into memory").about(&shown(folder)));
-            }
-            data.extend_from_slice(decoded.tensor.data());
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<String> = folders.iter().map(name).collect();
+    let classes = if known.is_empty() { names.clone() } else { known.to_vec() };
+    let (mut files, mut target) = (Vec::new(), Vec::new());
+    for (path, name) in folders.iter().zip(&names) {
+        let Some(class) = classes.iter().position(|class| class == name) else {
+            let failure = Failure::data("there is no such class in the training data").about(&shown(path));
+            return Err(failure.note(format!("its classes are {}", classes.join(", "))));
+        };
+        for file in entries(path)? {
+            files.push(file);
             target.push(class as f32);
         }
-        classes.push(folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
     }
-    let n = target.len();
+    let each = channels * height * width;
+    let mut data = Vec::new();
+    let room = (files.len() as u64).saturating_mul(each);
+    if room.saturating_mul(4) > memory || data.try_reserve_exact(room as usize).is_err() {
+        return Err(Failure::data("the pictures do not fit into memory").about(&shown(folder)));
+    }
+    let left = memory - 4 * room;
+    for file in &files {
+        let about = |e: String| Failure::data(e).about(&shown(file));
+        let bytes = safe_file::read(file, left).map_err(Failure::file)?;
+        let decoded = picture::decode(&bytes, left).map_err(|e| about(e.to_string()))?;
+        let decoded = picture::with_channels(decoded, channels).map_err(|e| about(e.to_string()))?;
+        if decoded.tensor.shape()[1..] != [height as usize, width as usize] {
+            let [h, w] = [decoded.tensor.shape()[1], decoded.tensor.shape()[2]];
+            return Err(about(format!("it has {w}×{h} pixels, but the model wants {width}×{height}"))
+                .help("bring all pictures to one size first"));
+        }
+        data.extend_from_slice(decoded.tensor.data());
+    }
+    let n = files.len();
     let bug = |e: crate::tensor::LengthError| Failure::Bug(e.to_string());
     let x = Tensor::new(&[n, channels as usize, height as usize, width as usize], data).map_err(bug)?;
     let train = Dataset { inputs: vec![x], target: Tensor::new(&[n], target).map_err(bug)? };

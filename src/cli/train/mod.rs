@@ -2,7 +2,10 @@
 
 mod course;
 mod data;
+mod material;
+mod method;
 mod pair;
+mod places;
 mod plot;
 
 use std::path::PathBuf;
@@ -11,7 +14,8 @@ use super::choice::Choice;
 use super::console::{Console, Format};
 use super::failure::{Failure, Outcome};
 use super::making::Making;
-use crate::train::{Init, Loss, Optimizer, Schedule, Shape, TrainError};
+use crate::graph::grad::GradError;
+use crate::train::{Init, Loss, TrainError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,8 +79,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
 
-    /// What to validate with after each epoch: data as for --data, or a share of it such as 0.1, taken from its
-    /// end; without, the test set that comes with the data
+    /// What to validate with after each epoch: data as for --data, or a share of it such as 0.1, picked at random;
+    /// without, the test set that comes with the data
     #[arg(long, value_name = "PATH|SHARE")]
     val: Option<String>,
 
@@ -92,9 +96,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
 
-    /// Momentum of sgd
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    momentum: f32,
+    /// Momentum of sgd; 0 by default
+    #[arg(long, value_name = "SHARE")]
+    momentum: Option<f64>,
 
     /// Nesterov's momentum
     #[arg(long)]
@@ -102,39 +106,39 @@ pub(super) struct Args {
 
     /// Weight decay; 0, and 0.01 for adamw
     #[arg(long, value_name = "RATE")]
-    weight_decay: Option<f32>,
+    weight_decay: Option<f64>,
 
-    /// Adam's shares of the past in its two means
-    #[arg(long, value_name = "B1,B2", value_delimiter = ',', default_values_t = [0.9f32, 0.999])]
-    betas: Vec<f32>,
+    /// Adam's shares of the past in its two means; 0.9,0.999 by default
+    #[arg(long, value_name = "B1,B2", value_delimiter = ',')]
+    betas: Vec<f64>,
 
-    /// Added to Adam's divisor
-    #[arg(long, value_name = "NUMBER", default_value_t = 1e-8)]
-    eps: f32,
+    /// Added to Adam's divisor; 1e-8 by default
+    #[arg(long, value_name = "NUMBER")]
+    eps: Option<f64>,
 
     /// How the learning rate goes
     #[arg(long, value_name = "NAME", default_value = "constant")]
     schedule: ScheduleName,
 
-    /// Epochs between the steps of --schedule step
-    #[arg(long, value_name = "EPOCHS", default_value_t = 10)]
-    step_every: u64,
+    /// Epochs between the steps of --schedule step; 10 by default
+    #[arg(long, value_name = "EPOCHS")]
+    step_every: Option<u64>,
 
-    /// What each step of --schedule step multiplies the rate by
-    #[arg(long, value_name = "FACTOR", default_value_t = 0.1)]
-    step_factor: f64,
+    /// What each step of --schedule step multiplies the rate by; 0.1 by default
+    #[arg(long, value_name = "FACTOR")]
+    step_factor: Option<f64>,
 
     /// Steps in which the rate rises to its full height
     #[arg(long, value_name = "STEPS", default_value_t = 0)]
     warmup: u64,
 
-    /// Samples of a step
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch: usize,
+    /// Samples of a step; 32 by default
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
 
-    /// How often all samples are seen
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    epochs: u64,
+    /// How often all samples are seen; 10 by default
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
 
     /// Begin with the weights of this safetensors file
     #[arg(long, value_name = "FILE", conflicts_with = "weights")]
@@ -165,7 +169,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.npy")]
     losses: Option<PathBuf>,
 
-    /// The numbers of each step's samples, steps × samples, in place of shuffled ones
+    /// The numbers of each step's samples, steps × samples, in place of shuffled ones; says batch and epochs, too
     #[arg(long, value_name = "FILE.npy")]
     batch_order: Option<PathBuf>,
 
@@ -193,56 +197,6 @@ impl Args {
             LossName::CrossEntropy => Loss::CrossEntropy,
         }
     }
-
-    fn optimizer(&self) -> Result<Optimizer, Failure> {
-        let decay = |default| self.weight_decay.unwrap_or(default);
-        let adam = |decoupled, default| {
-            let betas = <[f32; 2]>::try_from(self.betas.as_slice())
-                .map_err(|_| Failure::usage("--betas: two numbers are wanted, such as 0.9,0.999"))?;
-            if betas.iter().any(|beta| !(0.0..1.0).contains(beta)) {
-                return Err(Failure::usage("--betas: both lie from 0 to below 1"));
-            }
-            Ok(Optimizer::Adam { betas, eps: self.eps, weight_decay: decay(default), decoupled })
-        };
-        match self.optimizer {
-            OptimizerName::Sgd => {
-                if self.nesterov && self.momentum == 0.0 {
-                    return Err(Failure::usage("--nesterov wants a --momentum above 0, such as 0.9"));
-                }
-                let (momentum, nesterov) = (self.momentum, self.nesterov);
-                Ok(Optimizer::Sgd { momentum, weight_decay: decay(0.0), nesterov })
-            }
-            OptimizerName::Adam => adam(false, 0.0),
-            OptimizerName::Adamw => adam(true, 0.01),
-        }
-    }
-
-    fn rate(&self) -> Result<f64, Failure> {
-        let rate = self.lr.unwrap_or(match self.optimizer {
-            OptimizerName::Sgd => 0.01,
-            OptimizerName::Adam | OptimizerName::Adamw => 0.001,
-        });
-        match rate.is_finite() && rate > 0.0 {
-            true => Ok(rate),
-            false => Err(Failure::usage(format!("--lr: {rate} is no learning rate"))),
-        }
-    }
-
-    fn schedule(&self, steps_per_epoch: u64) -> Schedule {
-        let shape = match self.schedule {
-            ScheduleName::Constant => Shape::Constant,
-            ScheduleName::Step => {
-                Shape::Step { every: self.step_every.saturating_mul(steps_per_epoch).max(1), factor: self.step_factor }
-            }
-            ScheduleName::Cosine => Shape::Cosine { floor: 0.0 },
-        };
-        Schedule { shape, warmup: self.warmup }
-    }
-
-    /// Where the state is kept.
-    fn checkpoint(&self) -> PathBuf {
-        self.checkpoint.clone().unwrap_or_else(|| self.output.with_extension("checkpoint.safetensors"))
-    }
 }
 
 fn scheme(text: &str) -> Result<Init, String> {
@@ -260,12 +214,23 @@ fn scheme(text: &str) -> Result<Init, String> {
 
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Failure {
+        let failure = match &error {
+            TrainError::Model(error) => return error.clone().into(),
+            TrainError::Option { .. } => return Failure::usage(error.to_string()),
+            _ => Failure::data(error.to_string()),
+        };
         match error {
-            TrainError::Model(error) => error.into(),
-            TrainError::NotFinite { .. } => Failure::data(error.to_string())
+            TrainError::NotFinite { .. } | TrainError::Diverged { .. } => failure
                 .help("a smaller --lr, --warmup 100, or inputs scaled to about 1")
                 .note("the last checkpoint is as it was"),
-            error => Failure::data(error.to_string()),
+            TrainError::Grad(GradError::OneValue { .. }) => {
+                failure.help("another --batch, so that the last step of an epoch has more than one sample")
+            }
+            TrainError::Course { what, written, .. } => match what.as_str() {
+                "samples" => failure.help("give the data that it was trained with"),
+                what => failure.help(format!("--{what} {written} goes on with it")),
+            },
+            _ => failure,
         }
     }
 }

@@ -69,7 +69,7 @@ fn wanted(
     let output = graph.outputs.first().ok_or_else(|| Failure::Bug("a model without outputs".to_owned()))?;
     let mut dims = vec![samples];
     dims.extend(&graph.ty(output.value).dims);
-    let dims = loss.target(&dims);
+    let dims = loss.target_dims(&dims);
     let about = |failure: Failure| failure.about(&shown(path));
     let tensor = match inputs::load_one(path, memory)? {
         Content::Array(tensor) => tensor,

@@ -27,8 +27,10 @@ pub(super) fn svg(curves: &Curves) -> String {
     let most = all().map(|p| p.1).fold(f64::MIN_POSITIVE, f64::max);
     let least = if least.is_finite() { least.min(most / 2.0) } else { most / 10.0 };
     let (low, high) = (least.log10(), most.log10());
-    let last = all().map(|p| p.0).max().unwrap_or(1).max(2) as f64;
-    let x = |step: f64| LEFT + (step - 1.0) / (last - 1.0) * (WIDTH - LEFT - RIGHT);
+    // A training that is resumed does not begin at step 1.
+    let first = all().map(|p| p.0).min().unwrap_or(1) as f64;
+    let last = (all().map(|p| p.0).max().unwrap_or(1) as f64).max(first + 1.0);
+    let x = |step: f64| LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT);
     let y = |loss: f64| {
         let share = (loss.max(least).log10() - low) / (high - low);
         HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
@@ -49,7 +51,7 @@ pub(super) fn svg(curves: &Curves) -> String {
         );
     }
     for i in 0..=4 {
-        let step = (1.0 + (last - 1.0) * f64::from(i) / 4.0).round();
+        let step = (first + (last - first) * f64::from(i) / 4.0).round();
         let _ = writeln!(
             out,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{step}</text>",

@@ -31,6 +31,11 @@ impl Builder {
         self.place = (name.to_owned(), span);
     }
 
+    /// The node that is worked on.
+    pub fn place(&self) -> &str {
+        &self.place.0
+    }
+
     /// The graph, made as a copy of another one: `map` has the new value of each old one, which inputs and outputs
     /// still name.
     pub fn renumbered(self, map: &[Value]) -> Graph {
@@ -111,7 +116,7 @@ impl Builder {
     }
 
     /// `number − x`
-    pub fn less_than(&mut self, number: f32, x: Value) -> Result<Value, GradError> {
+    pub fn number_minus(&mut self, number: f32, x: Value) -> Result<Value, GradError> {
         let number = self.number(number)?;
         self.sub(number, x)
     }
@@ -135,7 +140,8 @@ impl Builder {
     ) -> Result<Value, GradError> {
         let elements = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         if elements.is_none_or(|n| n > limits::TAPS_TOTAL as u64) {
-            let message = format!("its table {dims:?} has more than the limit of {} elements", limits::TAPS_TOTAL);
+            let message =
+                format!("its table {dims:?} has more than the limit of {} elements", limits::TAPS_TOTAL);
             return Err(GradError::Shape { name: self.place.0.clone(), message });
         }
         self.graph.consts.push(Const { dims: dims.clone(), data: data.into_iter().collect() });

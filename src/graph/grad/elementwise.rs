@@ -40,13 +40,13 @@ fn slope(b: &mut Builder, site: &Site<'_>, op: UnaryOp, x: Value, y: Value) -> R
         UnaryOp::Relu => b.unary(UnaryOp::Sign, y),
         UnaryOp::Clamp { lo, hi } => {
             let above = b.plus(y, -lo)?;
-            let below = b.less_than(hi, y)?;
+            let below = b.number_minus(hi, y)?;
             let (above, below) = (b.unary(UnaryOp::Sign, above)?, b.unary(UnaryOp::Sign, below)?);
             b.mul(above, below)
         }
         UnaryOp::LeakyRelu { slope } => {
             let positive = b.positive(x)?;
-            let negative = b.less_than(1.0, positive)?;
+            let negative = b.number_minus(1.0, positive)?;
             let negative = b.times(negative, slope)?;
             b.add(positive, negative)
         }
@@ -77,12 +77,12 @@ fn slope(b: &mut Builder, site: &Site<'_>, op: UnaryOp, x: Value, y: Value) -> R
         UnaryOp::Silu => {
             // s + y·(1 − s)
             let s = b.unary(UnaryOp::Sigmoid, x)?;
-            let rest = b.less_than(1.0, s)?;
+            let rest = b.number_minus(1.0, s)?;
             let second = b.mul(y, rest)?;
             b.add(s, second)
         }
         UnaryOp::Sigmoid => {
-            let rest = b.less_than(1.0, y)?;
+            let rest = b.number_minus(1.0, y)?;
             b.mul(y, rest)
         }
         UnaryOp::Tanh => one_less_square(b, y),
@@ -104,21 +104,21 @@ fn slope(b: &mut Builder, site: &Site<'_>, op: UnaryOp, x: Value, y: Value) -> R
             b.add(t, second)
         }
         UnaryOp::HardSigmoid { alpha, .. } => {
-            let below = b.less_than(1.0, y)?;
+            let below = b.number_minus(1.0, y)?;
             let (above, below) = (b.unary(UnaryOp::Sign, y)?, b.unary(UnaryOp::Sign, below)?);
             let inside = b.mul(above, below)?;
             b.times(inside, alpha)
         }
         UnaryOp::HardSwish => {
-            // 0 up to −3, 1 from 3, x/3 + 1/2 in between
+            // 0 up to −3, 1 from 3 on, x/3 + 1/2 between them
             let from_low = b.plus(x, 3.0)?;
-            let to_high = b.less_than(3.0, x)?;
-            let (not_low, not_high) = (b.positive(from_low)?, b.positive(to_high)?);
+            let to_high = b.number_minus(3.0, x)?;
+            let (above_low, below_high) = (b.positive(from_low)?, b.positive(to_high)?);
             let third = b.times(x, 1.0 / 3.0)?;
             let line = b.plus(third, 0.5)?;
-            let inside = b.mul(not_low, not_high)?;
+            let inside = b.mul(above_low, below_high)?;
             let inside = b.mul(inside, line)?;
-            let above = b.less_than(1.0, not_high)?;
+            let above = b.number_minus(1.0, below_high)?;
             b.add(inside, above)
         }
         UnaryOp::ThresholdedRelu { alpha } => {
@@ -139,13 +139,13 @@ fn gauss(b: &mut Builder, x: Value, scale: f64, factor: f64) -> Result<Value, Gr
 /// `1 − t²`
 fn one_less_square(b: &mut Builder, t: Value) -> Result<Value, GradError> {
     let square = b.mul(t, t)?;
-    b.less_than(1.0, square)
+    b.number_minus(1.0, square)
 }
 
 /// `above` where `x > 0`, else `below`.
 fn chosen(b: &mut Builder, x: Value, above: f32, below: Value) -> Result<Value, GradError> {
     let positive = b.positive(x)?;
-    let rest = b.less_than(1.0, positive)?;
+    let rest = b.number_minus(1.0, positive)?;
     let below = b.mul(rest, below)?;
     let above = b.times(positive, above)?;
     b.add(above, below)
@@ -246,7 +246,7 @@ pub(super) fn prelu(b: &mut Builder, site: &Site<'_>) -> Result<Handed, GradErro
     let dx = if site.wants(0) {
         let beside = b.reshape(slope, along.clone())?;
         let positive = b.positive(x)?;
-        let rest = b.less_than(1.0, positive)?;
+        let rest = b.number_minus(1.0, positive)?;
         let below = b.mul(rest, beside)?;
         let factor = b.add(positive, below)?;
         Some(b.mul(site.dy, factor)?)

@@ -10,7 +10,7 @@
 //!   ([`plain_borders`]) and no operation that [`super::passes::expand`] replaces;
 //! - a gradient has the axes of its value, or 1 in their place where it is the same along them.
 //!
-//! Where a function has a kink, the gradient is PyTorch's: 0 for relu, abs and clamp at their corners, the slope
+//! Where a function has a kink, the gradient is that of PyTorch 2.15: 0 for relu, abs and clamp at their corners, the slope
 //! of leaky relu at 0, the first of equal maxima of a window, an equal share for equal maxima of a reduction,
 //! half for each of two equal operands. The table is in `docs/training.md`.
 
@@ -44,6 +44,14 @@ pub enum GradError {
         name: String,
         /// What about it.
         why: &'static str,
+    },
+    /// A batchnorm whose batch has no variance.
+    #[error(
+        "`{name}` is normalised by the variance of its batch, which has one value for each channel: it takes more samples"
+    )]
+    OneValue {
+        /// The layer.
+        name: String,
     },
     /// A value is too large, or an inconsistency of ours.
     #[error("the gradient of `{name}` has no shape: {message}")]

@@ -24,7 +24,7 @@ pub(super) fn reduce(
             let difference = b.sub(x, site.y)?;
             let sign = b.unary(UnaryOp::Sign, difference)?;
             let below = b.unary(UnaryOp::Abs, sign)?;
-            let equal = b.less_than(1.0, below)?;
+            let equal = b.number_minus(1.0, below)?;
             let count = b.sum(equal, axes.to_vec())?;
             let share = b.binary(BinaryOp::Div, site.dy, count)?;
             b.mul(equal, share)?

@@ -13,15 +13,15 @@ pub struct Running {
 }
 
 /// The same graph with each batchnorm by the mean and the variance of its own batch; the statistics kept for
-/// later become `(1 − momentum)·old + momentum·batch`, variances as unbiased estimates, as in PyTorch.
-/// No value may be batched.
+/// later become `(1 − momentum)·old + momentum·batch`, variances as unbiased estimates, as in PyTorch: one
+/// after the other where batchnorms share them. No value may be batched.
 ///
 /// # Errors
-/// If a value is too large.
-pub fn with_batch_statistics(graph: &Graph, momentum: f32) -> Result<(Graph, Vec<Running>), GradError> {
+/// If a value is too large, or a batch has one value for each channel.
+pub fn with_batch_statistics(graph: &Graph, momentum: f64) -> Result<(Graph, Vec<Running>), GradError> {
     let mut b = Builder::new(Graph { nodes: Vec::new(), ..graph.clone() }, 'b');
     let mut map: Vec<Value> = Vec::with_capacity(graph.nodes.len());
-    let mut running = Vec::new();
+    let mut running: Vec<Running> = Vec::new();
     for (_, node) in graph.values() {
         b.at(&node.name, node.span);
         let args: Vec<Value> = node.args.iter().map(|a| map[a.index()]).collect();
@@ -33,9 +33,15 @@ pub fn with_batch_statistics(graph: &Graph, momentum: f32) -> Result<(Graph, Vec
                 {
                     let dims = b.dims(old);
                     let new = b.reshape(new, dims)?;
-                    let new = b.times(new, (f64::from(momentum) * factor) as f32)?;
-                    let kept = b.times(old, (1.0 - f64::from(momentum)) as f32)?;
-                    running.push(Running { old, new: b.add(kept, new)? });
+                    let new = b.times(new, (momentum * factor) as f32)?;
+                    let before = running.iter().position(|shared| shared.old == old);
+                    let kept = before.map_or(old, |i| running[i].new);
+                    let kept = b.times(kept, (1.0 - momentum) as f32)?;
+                    let new = b.add(kept, new)?;
+                    match before {
+                        Some(i) => running[i].new = new,
+                        None => running.push(Running { old, new }),
+                    }
                 }
                 batch.y
             }
@@ -68,6 +74,9 @@ fn normalised(
     let channels = channel_axis(dims.len()).unwrap_or(0);
     let axes: Vec<usize> = (0..dims.len()).filter(|&axis| axis != channels).collect();
     let n: u64 = axes.iter().map(|&axis| dims[axis]).product();
+    if n == 1 {
+        return Err(GradError::OneValue { name: b.place().to_owned() });
+    }
     let mut along = vec![dims[channels]];
     along.resize(dims.len() - channels, 1);
     let mean = b.op(Op::Reduce(ReduceKind::Mean, axes.clone()), &[x])?;
@@ -82,5 +91,5 @@ fn normalised(
     let scaled = b.mul(centred, factor)?;
     let shift = b.reshape(shift, along)?;
     let y = b.add(scaled, shift)?;
-    Ok(Normalised { y, mean, variance, unbiased: n as f64 / (n.max(2) - 1) as f64 })
+    Ok(Normalised { y, mean, variance, unbiased: n as f64 / (n - 1) as f64 })
 }

@@ -6,7 +6,14 @@ use super::*;
 fn pairs(mode: ResizeMode, coordinates: Coordinates, n: u64, m: u64) -> Vec<Vec<(u64, f64)>> {
     let scale = m as f64 / n as f64;
     let table = taps(
-        &Resize { mode, coordinates, scale: [scale, scale], exclude_outside: false, antialias: false, adjoint: false },
+        &Resize {
+            mode,
+            coordinates,
+            scale: [scale, scale],
+            exclude_outside: false,
+            antialias: false,
+            adjoint: false,
+        },
         1,
         n,
         m,

@@ -1,6 +1,6 @@
 //! Values from a safetensors file, checked against the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
@@ -59,18 +59,51 @@ impl Params {
     }
 }
 
-/// All tensors of f32, f16 or bf16 of a safetensors file, by their keys.
-///
-/// # Errors
-/// If the file is damaged.
-pub fn tensors_of(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
-    let mut found = BTreeMap::new();
-    for (key, view) in read(bytes)? {
-        let Some(elements) = elements(&view) else { continue };
-        let data: Vec<f32> = elements.collect();
-        found.insert(key, Tensor::new(view.shape(), data).map_err(|e| e.to_string())?);
+/// A safetensors file in memory, whose tensors are taken one by one.
+pub struct Stored<'a> {
+    tensors: Tensors<'a>,
+    notes: HashMap<String, String>,
+}
+
+impl<'a> Stored<'a> {
+    /// Reads the file's directory.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub fn open(bytes: &'a [u8]) -> Result<Stored<'a>, String> {
+        let tensors = read(bytes)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| explain(&e))?;
+        Ok(Stored { tensors, notes: metadata.metadata().clone().unwrap_or_default() })
     }
-    Ok(found)
+
+    /// The keys of the tensors, in alphabetical order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// What the file says beside its tensors.
+    pub fn note(&self, name: &str) -> Option<&str> {
+        self.notes.get(name).map(String::as_str)
+    }
+
+    /// Copies a tensor of some axes, converted to f32.
+    ///
+    /// # Errors
+    /// If there is none of that key, these axes and a type that is read; then nothing is copied.
+    pub fn copy(&self, key: &str, dims: &[u64], to: &mut [f32]) -> Result<(), String> {
+        let view = self.tensors.get(key).ok_or_else(|| format!("it has no `{}`", key.escape_debug()))?;
+        if !same(dims, view.shape()) {
+            return Err(format!(
+                "`{}` has the shape {:?} instead of {dims:?}",
+                key.escape_debug(),
+                view.shape()
+            ));
+        }
+        let elements = elements(view)
+            .ok_or_else(|| format!("`{}` holds numbers of type {}", key.escape_debug(), view.dtype()))?;
+        to.iter_mut().zip(elements).for_each(|(to, from)| *to = from);
+        Ok(())
+    }
 }
 
 /// The keys of a safetensors file's tensors of one shape, in their order; none where the file is damaged.

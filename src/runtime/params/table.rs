@@ -1,11 +1,10 @@
 //! Values from a table in memory, as an importer makes it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
-use safetensors::tensor::{Dtype, TensorView};
-
-use super::Params;
+use super::{Entry, Params, write_safetensors};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
 use crate::tensor::Tensor;
@@ -44,14 +43,14 @@ impl Params {
 /// The bytes of a safetensors file of f32 tensors.
 ///
 /// # Errors
-/// What the format cannot hold: a name or a size beyond its limits.
-pub fn to_safetensors(table: &Table) -> Result<Vec<u8>, String> {
-    let mut views = Vec::with_capacity(table.len());
-    let bytes: Vec<Vec<u8>> =
-        table.values().map(|t| t.data().iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    for ((key, tensor), bytes) in table.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), bytes);
-        views.push((key.as_str(), view.map_err(|e| e.to_string())?));
+/// None: memory takes what is written to it.
+pub fn to_safetensors(table: &Table) -> io::Result<Vec<u8>> {
+    let mut entries = Vec::with_capacity(table.len());
+    for (key, tensor) in table {
+        let dims = tensor.shape().iter().map(|&d| d as u64).collect();
+        entries.push(Entry { key: key.clone(), dims, data: tensor.data() });
     }
-    safetensors::serialize(views, None).map_err(|e| e.to_string())
+    let mut bytes = Vec::new();
+    write_safetensors(&mut entries, &BTreeMap::new(), &mut bytes)?;
+    Ok(bytes)
 }

@@ -148,6 +148,28 @@ def losses():
                       {"x": x.numpy(), "y": y.numpy(), "order": np.float32(order), **rename(init)})
 
 
+def coefficients():
+    """Adam on a linear layer in f64, with betas that f32 rounds, and its moments."""
+    torch.manual_seed(3)
+    x, y, net = torch.randn(6, 3).double(), torch.randn(6, 2).double(), torch.nn.Linear(3, 2).double()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_((p / 4).float())
+        x, y = x.float().double(), y.float().double()
+    init = {k: np.float32(v.detach().numpy()) for k, v in net.state_dict().items()}
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.003, betas=(0.7, 0.9999), eps=1e-5, weight_decay=0.001)
+    for _ in range(12):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
+    tensors = {"x": np.float32(x), "y": np.float32(y), **{f"start.{k}": v for k, v in init.items()}}
+    for key, p in net.named_parameters():
+        state = optimizer.state[p]
+        for name, value in (("", p.detach()), ("mean.", state["exp_avg"]), ("square.", state["exp_avg_sq"])):
+            tensors[name + key] = np.float32(value.numpy())
+    write_safetensors(TRAIN / "adam_moments.safetensors", tensors)
+
+
 def schedules():
     """Factors of the learning rate by torch.optim.lr_scheduler, 24 steps; a warm-up takes the first 5."""
     from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
@@ -177,4 +199,5 @@ def schedules():
 optimizers()
 mnist()
 losses()
+coefficients()
 schedules()
