@@ -21,7 +21,7 @@ pub enum TrainError {
     #[error("there is nothing to train: no output depends on a weight")]
     NothingToTrain,
     /// A number among the options that no training goes by.
-    #[error("the {option} is {value}; it must be {wanted}")]
+    #[error("the {option} is {value:?}; it must be {wanted}")]
     Option {
         /// What it is.
         option: &'static str,

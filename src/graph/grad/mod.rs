@@ -54,7 +54,7 @@ pub enum GradError {
         name: String,
     },
     /// A value is too large, or an inconsistency of ours.
-    #[error("the gradient of `{name}` has no shape: {message}")]
+    #[error("the gradient of `{name}` cannot be made: {message}")]
     Shape {
         /// The layer.
         name: String,
