@@ -9,7 +9,7 @@ use crate::tensor::TensorView;
 ///
 /// # Errors
 /// If shapes do not fit, a number is not finite, or a class is none of the model's.
-pub(crate) fn samples(
+pub fn samples(
     graph: &Graph,
     loss: Loss,
     inputs: &[TensorView<'_>],

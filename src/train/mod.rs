@@ -33,10 +33,11 @@ mod state;
 mod step;
 mod trainer;
 
+#[cfg(feature = "cli")]
 pub(crate) use data::not_below;
 pub use data::{Dataset, shuffled};
 pub use error::TrainError;
-pub(crate) use fit::samples;
+pub use fit::samples;
 pub use init::Init;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
