@@ -4,7 +4,7 @@
 
 use super::axes::pieces;
 use super::contract::cut::straight;
-use super::contract::tile::{Lanes, TileSpec, prefetch};
+use super::contract::tile::{Lanes, TileSpec};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Call, CallArg, Nest};
@@ -91,7 +91,6 @@ impl Job<'_> {
         // A block of columns takes so much in a panel, a matrix on either side so much in all.
         let block_weights = task.inner.next_multiple_of(LANES as u64) as i64 * VECTOR_BYTES;
         let w_matrix = self.blocks as i64 * block_weights;
-        let matrices = 1 + task.leads.iter().map(|l| (l.count - 1) as i64 * l.w as i64).sum::<i64>();
         let spec = TileSpec {
             pixels: straight(pixels),
             vectors: self.vectors,
@@ -104,7 +103,7 @@ impl Job<'_> {
             x_row: 0,
             out_row: 0,
             out_column: out_row as i32,
-            prefetch: prefetch(matrices * w_matrix, low.target()),
+            ahead: 0,
             bias: task.bias.is_some(),
             extras: Vec::new(),
             expr: None,

@@ -17,7 +17,7 @@ use crate::plan::tiles::{is_wide, most_pixels, rows_together};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
 use cut::Units;
 use order::{Order, Traffic};
-use tile::{Extra, Lanes, TileSpec, prefetch};
+use tile::{Ahead, Extra, Lanes, TileSpec};
 
 /// The taps, row by row: the contraction's order.
 struct Rows {
@@ -162,6 +162,11 @@ impl Job<'_> {
         let out_pixel =
             |view: &View| [i64::from(rows.step) * view.strides[2], i64::from(columns.step) * view.strides[3]];
         let far = |pixel: [i64; 2], [row, column]: [u64; 2]| row as i64 * pixel[0] + column as i64 * pixel[1];
+        let panel_bytes = block_weights * i64::from(self.vectors);
+        let unit_tiles: u64 = units.runs.iter().map(|run| run.tiles).sum();
+        let ahead =
+            Ahead::of(panel_bytes, in_blocks as i64, units.count * unit_tiles, groups_weights, low.target());
+        let mut tiles_before = 0;
         let mut calls = Vec::new();
         for run in &units.runs {
             let first = [units.start[0] + run.start[0], units.start[1] + run.start[1]];
@@ -179,7 +184,7 @@ impl Job<'_> {
                 x_row: x_pixel[0] as i32,
                 out_row: out_pixel(out)[0] as i32,
                 out_column: out_pixel(out)[1] as i32,
-                prefetch: prefetch(groups_weights, low.target()),
+                ahead: Ahead::lines(ahead),
                 bias: task.bias.is_some(),
                 extras: self.extras(low)?,
                 expr: task.epilogue.expr.clone(),
@@ -192,7 +197,6 @@ impl Job<'_> {
                 start + far(out_pixel(view), first)
             };
             let out_step = |view: &View| far(out_pixel(view), units.step);
-            let panel_bytes = block_weights * i64::from(self.vectors);
             let w_strides = [0, self.blocks as i64 * block_weights, panel_bytes, 0];
             let mut args = vec![
                 x.arg(first_row + far(x_pixel, first), &x_strides),
@@ -204,6 +208,12 @@ impl Job<'_> {
                 CallArg::Int(i64::from(gap) * x.strides[2]),
                 CallArg::Int(out.strides[1]),
             ];
+            if let Some(ahead) = ahead {
+                let next = self.first as i64 * block_weights + panel_bytes + ahead.share(tiles_before);
+                let [lead, group, panel, _] = w_strides;
+                args.push(w.arg(next, &[lead, group, panel, ahead.share(unit_tiles)]));
+                tiles_before += run.tiles;
+            }
             if let Some(bias) = task.bias {
                 args.push(self.channel_arg(&low.view(bias)));
             }

@@ -11,6 +11,7 @@
 //! | plane      | bytes from one channel block of x to the next                     |
 //! | row        | bytes from one row of taps in x to the next                       |
 //! | out plane  | bytes from one block of out to the next                           |
+//! | next       | where weights are far: those that this call asks for meanwhile    |
 //! | bias, …    | where there is a bias: its vectors; the epilogue's operands       |
 //!
 //! Registers: `pixels · vectors` accumulators, `vectors` weights, one broadcast: 6·2 + 2 + 1 = 15 of 16
@@ -28,15 +29,45 @@ use crate::target::Target;
 /// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
 const UNROLLED_FMAS: u32 = 1024;
 
-/// Bytes of weights that a tile uses while one of them comes from far.
-const AHEAD: i32 = 4096;
 /// Bytes that come from memory together, on every target.
-const LINE: i32 = 64;
+const LINE: i64 = 64;
 
-/// How far ahead weights of so many bytes are asked for: where the second-level cache does not hold them, the
-/// processor's own look-ahead, which ends at the end of a page, is not enough.
-pub(in crate::kernels) fn prefetch(bytes: i64, target: &Target) -> i32 {
-    if bytes > i64::from(target.l2_bytes / 2) { AHEAD } else { 0 }
+/// Weights that are asked for while those of the panel before are used. All tiles of a panel take a share, so that they
+/// come as evenly as can be; the processor's own look-ahead ends at the end of a page, and lets the first tile wait.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernels) struct Ahead {
+    /// Bytes of a panel.
+    panel: i64,
+    /// Tiles that use it.
+    tiles: u64,
+    /// Lines that each block of input channels asks for.
+    lines: u32,
+}
+
+impl Ahead {
+    /// Of panels of `panel` bytes and `blocks` blocks of input channels, each used by `tiles` tiles, `all` bytes
+    /// together; none where the second-level cache holds them.
+    pub(in crate::kernels) fn of(
+        panel: i64,
+        blocks: i64,
+        tiles: u64,
+        all: i64,
+        target: &Target,
+    ) -> Option<Ahead> {
+        let far = all > i64::from(target.l2_bytes / 2) && tiles > 0 && blocks > 0;
+        let lines = || (panel / LINE).unsigned_abs().div_ceil(blocks.unsigned_abs() * tiles);
+        far.then(|| Ahead { panel, tiles, lines: lines().min(64) as u32 })
+    }
+
+    /// Bytes from a panel to what `tile` of its tiles begins to ask for, counted from the next panel.
+    pub(in crate::kernels) fn share(&self, tile: u64) -> i64 {
+        self.panel / LINE * tile as i64 / self.tiles as i64 * LINE
+    }
+
+    /// Lines that each block asks for.
+    pub(in crate::kernels) fn lines(ahead: Option<Ahead>) -> u32 {
+        ahead.map_or(0, |ahead| ahead.lines)
+    }
 }
 
 /// How input channels are taken.
@@ -101,8 +132,8 @@ pub(in crate::kernels) struct TileSpec {
     pub(in crate::kernels) out_row: i32,
     /// Bytes of out from one pixel of a row to the next.
     pub(in crate::kernels) out_column: i32,
-    /// How many bytes before their use weights are asked for; 0: never.
-    pub(in crate::kernels) prefetch: i32,
+    /// How many lines of the next weights a block of input channels asks for.
+    pub(in crate::kernels) ahead: u32,
     pub(in crate::kernels) bias: bool,
     /// With the bytes from one row of pixels to the next, of those of the output's shape.
     pub(in crate::kernels) extras: Vec<(Extra, i32)>,
@@ -118,6 +149,8 @@ struct Vars<R> {
     /// The tap row being read.
     x: Ptr,
     w: Ptr,
+    /// What is asked for next.
+    next: Option<Ptr>,
     row: Int,
 }
 
@@ -131,6 +164,7 @@ impl TileSpec {
         let (x, w, out) = (k.ptr_arg(), k.ptr_arg(), k.ptr_arg());
         let (tiles, blocks, plane, row) = (k.int_arg(), k.int_arg(), k.int_arg(), k.int_arg());
         let out_plane = k.int_arg();
+        let next = (self.ahead > 0).then(|| k.ptr_arg());
         let bias = self.bias.then(|| k.ptr_arg());
         let extras: Vec<(Extra, Ptr, Option<Int>)> = self
             .extras
@@ -147,7 +181,7 @@ impl TileSpec {
         let weights = if self.pixels.len() > 1 { columns } else { 0 };
         let weights = (0..weights).map(|_| R::new(&mut k)).collect();
         let block_x = k.ptr();
-        let vars = Vars { acc, weights, broadcast: R::new(&mut k), x: k.ptr(), w: k.ptr(), row };
+        let vars = Vars { acc, weights, broadcast: R::new(&mut k), x: k.ptr(), w: k.ptr(), next, row };
 
         k.repeat(Count::Int(tiles), |k| {
             for (column, acc) in (0..).zip(&vars.acc) {
@@ -192,7 +226,7 @@ impl TileSpec {
             Lanes::Single => "_planar".to_owned(),
         };
         let wide = if self.wide { "_wide" } else { "" };
-        let far = if self.prefetch > 0 { "_far" } else { "" };
+        let far = if self.ahead > 0 { "_far" } else { "" };
         format!("contract{rows}x{columns}_s{stride}_p{pixels}v{vectors}{wide}{lanes}{far}")
     }
 
@@ -219,6 +253,7 @@ impl TileSpec {
                 for (i, &dx) in self.dx.iter().enumerate() {
                     let tap = row as i32 * columns as i32 + i as i32;
                     self.tap(k, vars, lanes, dx * self.column_bytes, tap * tap_bytes);
+                    self.ask(k, vars, tap as u32);
                 }
             }
             k.advance(vars.w, tap_bytes * (self.rows * columns) as i32);
@@ -231,6 +266,7 @@ impl TileSpec {
                     k.advance(vars.x, first);
                     k.repeat(Count::Static(columns), |k| {
                         self.tap(k, vars, lanes, 0, 0);
+                        self.ask(k, vars, 0);
                         k.advance(vars.x, gap * self.column_bytes);
                         k.advance(vars.w, tap_bytes);
                     });
@@ -239,6 +275,7 @@ impl TileSpec {
                 _ => {
                     for (i, &dx) in self.dx.iter().enumerate() {
                         self.tap(k, vars, lanes, dx * self.column_bytes, i as i32 * tap_bytes);
+                        self.ask(k, vars, i as u32);
                     }
                     k.advance(vars.w, tap_bytes * columns as i32);
                 }
@@ -247,17 +284,22 @@ impl TileSpec {
         });
     }
 
+    /// What a tap asks for.
+    fn ask(&self, k: &mut KernelBuilder, vars: &Vars<impl Register>, tap: u32) {
+        let taps = self.rows * self.dx.len() as u32;
+        let lines = (tap + 1) * self.ahead / taps - tap * self.ahead / taps;
+        let Some(next) = vars.next.filter(|_| lines > 0) else { return };
+        for line in 0..lines as i32 {
+            k.inst(Inst::Prefetch { addr: next.at(line * LINE as i32) });
+        }
+        k.advance(next, lines as i32 * LINE as i32);
+    }
+
     /// One tap: for each lane, every pixel's broadcast into every register.
     fn tap<R: Register>(&self, k: &mut KernelBuilder, vars: &Vars<R>, lanes: u32, x: i32, w: i32) {
         for lane in 0..lanes {
             let first = w + (lane * self.vectors) as i32 * VECTOR_BYTES as i32;
             let w_at = |column: i32| vars.w.at(first + column * R::BYTES);
-            if self.prefetch > 0 {
-                let end = first + self.vectors as i32 * VECTOR_BYTES as i32;
-                // Panels start with a line.
-                let lines = (first..end).step_by(VECTOR_BYTES as usize).filter(|at| at % LINE == 0);
-                lines.for_each(|at| k.inst(Inst::Prefetch { addr: vars.w.at(at + self.prefetch) }));
-            }
             for (column, weight) in (0..).zip(&vars.weights) {
                 weight.load(k, w_at(column));
             }

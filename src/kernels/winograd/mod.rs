@@ -17,10 +17,10 @@ mod transform;
 use self::gather::Gather;
 use super::axes::pieces;
 use super::contract::cut::straight;
-use super::contract::tile::{Lanes, TileSpec, prefetch};
+use super::contract::tile::{Ahead, Lanes, TileSpec};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
-use super::step::{Base, Call, CallArg, Nest};
+use super::step::{Base, Call, CallArg, Nest, TableArg};
 use crate::plan::task::{Tiles, Winograd, WinogradTile};
 use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, View};
@@ -284,11 +284,18 @@ impl Job<'_> {
         let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
         let block = self.chunks.block();
         let vectors = group.vectors as u32;
+        let runs = split_row(cut.iter().map(|cut| cut.size).product(), most_pixels(vectors, low.target()));
+        let panel_weights = group.vectors as i64 * block_weights;
+        let ahead = Ahead::of(
+            panel_weights,
+            in_channels.div_ceil(LANES as u64) as i64,
+            runs.iter().map(|run| run.1).sum(),
+            position_weights * i64::from(self.task.tiles.tile.positions()),
+            low.target(),
+        );
         let mut calls = Vec::new();
-        let mut start = 0;
-        for (pixels, tiles) in
-            split_row(cut.iter().map(|cut| cut.size).product(), most_pixels(vectors, low.target()))
-        {
+        let (mut start, mut tiles_before) = (0, 0);
+        for (pixels, tiles) in runs {
             let spec = TileSpec {
                 pixels: straight(pixels),
                 vectors,
@@ -301,26 +308,16 @@ impl Job<'_> {
                 x_row: 0,
                 out_row: 0,
                 out_column: VECTOR_BYTES as i32,
-                prefetch: prefetch(
-                    position_weights * i64::from(self.task.tiles.tile.positions()),
-                    low.target(),
-                ),
+                ahead: Ahead::lines(ahead),
                 bias: false,
                 extras: Vec::new(),
                 expr: None,
             };
-            let args = vec![
+            let mut args = vec![
                 self.chunks.arg(cut, start, &[0, pitch, 0]),
                 self.w.arg(
                     group.first as i64 * block_weights,
-                    &[
-                        0,
-                        0,
-                        0,
-                        group.blocks as i64 * block_weights,
-                        position_weights,
-                        group.vectors as i64 * block_weights,
-                    ],
+                    &[0, 0, 0, group.blocks as i64 * block_weights, position_weights, panel_weights],
                 ),
                 self.products_arg(start, &[held_pitch, group.vectors as i64 * block]),
                 CallArg::Int(tiles as i64),
@@ -329,6 +326,22 @@ impl Job<'_> {
                 CallArg::Int(0),
                 CallArg::Int(block),
             ];
+            if let Some(ahead) = ahead {
+                // After the last panel of a group comes the first one of the next position.
+                let last = panels as i64 - 1;
+                let offsets =
+                    (0..=last).map(|p| if p < last { (p + 1) * panel_weights } else { position_weights });
+                let group_weights = group.blocks as i64 * block_weights;
+                let mut next = self.w.arg(
+                    group.first as i64 * block_weights + ahead.share(tiles_before),
+                    &[0, 0, 0, group_weights, position_weights, 0],
+                );
+                if let CallArg::Ptr { tables, .. } = &mut next {
+                    tables.push(TableArg { dim: 5, offsets: offsets.collect() });
+                }
+                args.push(next);
+                tiles_before += tiles;
+            }
             calls.push(Call { kernel: low.kernel(spec.kernel()), args });
             start += i64::from(pixels) * tiles as i64 * VECTOR_BYTES;
         }
