@@ -4,6 +4,7 @@
 //! channels. [`tile`] has the kernel of a tile; here are the rows, the segments of a row and the
 //! addresses. Every output sums channel blocks, then taps, then lanes, in that order, whatever the tile.
 
+pub(super) mod ahead;
 pub(super) mod cut;
 mod order;
 mod register;
@@ -15,9 +16,10 @@ use super::step::{CallArg, Nest};
 use crate::plan::task::Contract;
 use crate::plan::tiles::{is_wide, most_pixels, rows_together};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
+use ahead::Ahead;
 use cut::Units;
 use order::{Order, Traffic};
-use tile::{Ahead, Extra, Lanes, TileSpec};
+use tile::{Extra, Lanes, TileSpec};
 
 /// The taps, row by row: the contraction's order.
 struct Rows {
@@ -164,8 +166,7 @@ impl Job<'_> {
         let far = |pixel: [i64; 2], [row, column]: [u64; 2]| row as i64 * pixel[0] + column as i64 * pixel[1];
         let panel_bytes = block_weights * i64::from(self.vectors);
         let unit_tiles: u64 = units.runs.iter().map(|run| run.tiles).sum();
-        let ahead =
-            Ahead::of(panel_bytes, in_blocks as i64, units.count * unit_tiles, groups_weights, low.target());
+        let ahead = Ahead::of(panel_bytes, in_blocks, units.count * unit_tiles, groups_weights, low.target());
         let mut tiles_before = 0;
         let mut calls = Vec::new();
         for run in &units.runs {
@@ -184,7 +185,7 @@ impl Job<'_> {
                 x_row: x_pixel[0] as i32,
                 out_row: out_pixel(out)[0] as i32,
                 out_column: out_pixel(out)[1] as i32,
-                ahead: Ahead::lines(ahead),
+                ahead: ahead.map_or(0, Ahead::lines),
                 bias: task.bias.is_some(),
                 extras: self.extras(low)?,
                 expr: task.epilogue.expr.clone(),

@@ -18,57 +18,16 @@
 //! in the usual tile, 14·2 + 2 + 1 = 31 of 32 wide ones. Loads bind less than FMAs from 2 columns of registers on:
 //! 8 loads for 12 FMAs, two of either a cycle.
 
+use super::ahead::LINE;
 use super::register::Register;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
-use crate::target::Target;
 
 /// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
 const UNROLLED_FMAS: u32 = 1024;
-
-/// Bytes that come from memory together, on every target.
-const LINE: i64 = 64;
-
-/// Weights that are asked for while those of the panel before are used. All tiles of a panel take a share, so that they
-/// come as evenly as can be; the processor's own look-ahead ends at the end of a page, and lets the first tile wait.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::kernels) struct Ahead {
-    /// Bytes of a panel.
-    panel: i64,
-    /// Tiles that use it.
-    tiles: u64,
-    /// Lines that each block of input channels asks for.
-    lines: u32,
-}
-
-impl Ahead {
-    /// Of panels of `panel` bytes and `blocks` blocks of input channels, each used by `tiles` tiles, `all` bytes
-    /// together; none where the second-level cache holds them.
-    pub(in crate::kernels) fn of(
-        panel: i64,
-        blocks: i64,
-        tiles: u64,
-        all: i64,
-        target: &Target,
-    ) -> Option<Ahead> {
-        let far = all > i64::from(target.l2_bytes / 2) && tiles > 0 && blocks > 0;
-        let lines = || (panel / LINE).unsigned_abs().div_ceil(blocks.unsigned_abs() * tiles);
-        far.then(|| Ahead { panel, tiles, lines: lines().min(64) as u32 })
-    }
-
-    /// Bytes from a panel to what `tile` of its tiles begins to ask for, counted from the next panel.
-    pub(in crate::kernels) fn share(&self, tile: u64) -> i64 {
-        self.panel / LINE * tile as i64 / self.tiles as i64 * LINE
-    }
-
-    /// Lines that each block asks for.
-    pub(in crate::kernels) fn lines(ahead: Option<Ahead>) -> u32 {
-        ahead.map_or(0, |ahead| ahead.lines)
-    }
-}
 
 /// How input channels are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,9 @@ mod transform;
 
 use self::gather::Gather;
 use super::axes::pieces;
+use super::contract::ahead::Ahead;
 use super::contract::cut::straight;
-use super::contract::tile::{Ahead, Lanes, TileSpec};
+use super::contract::tile::{Lanes, TileSpec};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest, TableArg};
@@ -288,7 +289,7 @@ impl Job<'_> {
         let panel_weights = group.vectors as i64 * block_weights;
         let ahead = Ahead::of(
             panel_weights,
-            in_channels.div_ceil(LANES as u64) as i64,
+            in_channels.div_ceil(LANES as u64),
             runs.iter().map(|run| run.1).sum(),
             position_weights * i64::from(self.task.tiles.tile.positions()),
             low.target(),
@@ -308,7 +309,7 @@ impl Job<'_> {
                 x_row: 0,
                 out_row: 0,
                 out_column: VECTOR_BYTES as i32,
-                ahead: Ahead::lines(ahead),
+                ahead: ahead.map_or(0, Ahead::lines),
                 bias: false,
                 extras: Vec::new(),
                 expr: None,
