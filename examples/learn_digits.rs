@@ -1,4 +1,4 @@
-//! Trains a small convolutional net to read the handwritten digits that are shipped.
+//! Trains LeNet to read the handwritten digits that are shipped.
 //!
 //! `cargo run --release --example learn_digits`; `convc train` does the same from the command line.
 
@@ -30,10 +30,10 @@ fn digits() -> Result<[Dataset; 2], Box<dyn Error>> {
 /// that are read right.
 pub fn learn(epochs: u64, mut say: impl FnMut(u64, f64, f64)) -> Result<(), Box<dyn Error>> {
     let [train, test] = digits()?;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits.conv");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet_digits.conv");
     let mut how = TrainOptions::new(Loss::CrossEntropy);
     how.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
-    how.rate = 0.05;
+    how.rate = 0.1;
     how.schedule = Schedule { decay: Decay::Cosine { floor: 0.0 }, warmup: 0 };
     how.total_steps = epochs * train.samples().div_ceil(BATCH) as u64;
     let mut trainer = Trainer::new(&Model::from_path(path)?, &Options::default(), how)?;
@@ -53,7 +53,7 @@ pub fn learn(epochs: u64, mut say: impl FnMut(u64, f64, f64)) -> Result<(), Box<
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    learn(10, |epoch, loss, accuracy| {
+    learn(20, |epoch, loss, accuracy| {
         println!("epoch {epoch:2}: loss {loss:.4}, {:.1} % of unseen digits", 100.0 * accuracy);
     })
 }
