@@ -19,7 +19,7 @@ use crate::tensor::{Tensor, TensorView};
 pub struct Evaluation {
     /// The mean loss.
     pub loss: f64,
-    /// The share of classes that were told right, for [`Loss::CrossEntropy`].
+    /// The share of classes that were told right, for [`super::Loss::CrossEntropy`].
     pub accuracy: Option<f64>,
 }
 
