@@ -3,6 +3,7 @@
 //! Every element sums over `inner` in order, whatever the tile.
 
 use super::axes::pieces;
+use super::contract::ahead::Ahead;
 use super::contract::cut::straight;
 use super::contract::tile::{Lanes, TileSpec};
 use super::ir::{LANES, VECTOR_BYTES};
@@ -67,30 +68,55 @@ impl Job<'_> {
         let MatMul { rows, inner, .. } = *self.task;
         let most = u64::from(most_pixels(self.vectors, low.target()));
         let most = (REACH / (4 * inner)).clamp(1, most) as u32;
-        let mut first_row = 0;
-        for (pixels, tiles) in split_row(rows, most) {
+        let runs = split_row(rows, most);
+        let ahead = self.ahead(runs.iter().map(|run| run.1).sum(), low);
+        let (mut first_row, mut tiles_before) = (0, 0);
+        for (pixels, tiles) in runs {
             for (first_tile, tiles, chunks) in pieces(tiles, TILES) {
                 let row = first_row + first_tile * u64::from(pixels);
-                let call = self.call(row, pixels, tiles, low)?;
+                let asks = ahead.map(|ahead| (ahead, tiles_before + first_tile));
+                let call = self.call(row, pixels, tiles, asks, low)?;
                 let leads = self.task.leads.iter().map(|lead| lead.count);
                 let dims = leads.chain([self.panels, chunks]).collect();
                 nests.push(Nest::new(dims, vec![call]));
             }
             first_row += tiles * u64::from(pixels);
+            tiles_before += tiles;
         }
         Ok(())
     }
 
+    /// Bytes of a block of columns in a panel, and of a matrix.
+    fn weight_bytes(&self) -> [i64; 2] {
+        let block = self.task.inner.next_multiple_of(LANES as u64) as i64 * VECTOR_BYTES;
+        [block, self.blocks as i64 * block]
+    }
+
+    /// What is asked for of a panel while the one before is used by so many tiles.
+    fn ahead(&self, tiles: u64, low: &Lowering<'_>) -> Option<Ahead> {
+        let [block, matrix] = self.weight_bytes();
+        let MatMul { leads, inner, .. } = self.task;
+        let matrices = 1 + leads.iter().map(|l| (l.count - 1) as i64 * l.w as i64).sum::<i64>();
+        let blocks = inner.div_ceil(LANES as u64);
+        Ahead::of(i64::from(self.vectors) * block, blocks, tiles, matrices * matrix, low.target())
+    }
+
     /// `tiles` tiles of `pixels` rows from `row` on, in every matrix, panel and chunk.
-    fn call(&self, row: u64, pixels: u32, tiles: u64, low: &mut Lowering<'_>) -> Result<Call, LowerError> {
+    /// `asks`: what is asked for of the next panel, from which tile on.
+    fn call(
+        &self,
+        row: u64,
+        pixels: u32,
+        tiles: u64,
+        asks: Option<(Ahead, u64)>,
+        low: &mut Lowering<'_>,
+    ) -> Result<Call, LowerError> {
         let Job { task, x, out, .. } = self;
         let row_bytes = 4 * task.inner as i64;
         let out_row = out.strides[0];
         distance(i64::from(pixels) * row_bytes)?;
         distance(i64::from(pixels) * out_row)?;
-        // A block of columns takes so much in a panel, a matrix on either side so much in all.
-        let block_weights = task.inner.next_multiple_of(LANES as u64) as i64 * VECTOR_BYTES;
-        let w_matrix = self.blocks as i64 * block_weights;
+        let [block_weights, w_matrix] = self.weight_bytes();
         let spec = TileSpec {
             pixels: straight(pixels),
             vectors: self.vectors,
@@ -103,7 +129,7 @@ impl Job<'_> {
             x_row: 0,
             out_row: 0,
             out_column: out_row as i32,
-            ahead: 0,
+            ahead: asks.map_or(0, |(ahead, _)| ahead.lines()),
             bias: task.bias.is_some(),
             extras: Vec::new(),
             expr: None,
@@ -121,6 +147,13 @@ impl Job<'_> {
         }
         out_strides.extend([panel * out.strides[1], chunk * out_row]);
         let first = self.first as i64;
+        let next = asks.map(|(ahead, tile)| {
+            let mut strides = w_strides.clone();
+            if let Some(chunk) = strides.last_mut() {
+                *chunk = ahead.share(tiles);
+            }
+            low.view(task.w).arg((first + panel) * block_weights + ahead.share(tile), &strides)
+        });
         let mut args = vec![
             x.arg(row as i64 * row_bytes, &x_strides),
             low.view(task.w).arg(first * block_weights, &w_strides),
@@ -131,6 +164,7 @@ impl Job<'_> {
             CallArg::Int(0),
             CallArg::Int(out.strides[1]),
         ];
+        args.extend(next);
         if let Some(bias) = task.bias {
             let view = low.view(bias);
             let mut strides = vec![0; task.leads.len()];

@@ -21,7 +21,7 @@ pub(in crate::kernels) struct Ahead {
 
 impl Ahead {
     /// Of panels of `panel` bytes and `blocks` blocks of input channels, each used by `tiles` tiles, of `all` bytes
-    /// together; none where the second-level cache holds them.
+    /// together; none where the second-level cache holds them, or a panel is less than a line.
     pub(in crate::kernels) fn of(
         panel: i64,
         blocks: u64,
@@ -29,7 +29,7 @@ impl Ahead {
         all: i64,
         target: &Target,
     ) -> Option<Ahead> {
-        if all <= i64::from(target.l2_bytes / 2) || tiles == 0 || blocks == 0 {
+        if all <= i64::from(target.l2_bytes / 2) || panel < LINE || tiles == 0 || blocks == 0 {
             return None;
         }
         let share = (panel / LINE).unsigned_abs().div_ceil(tiles);
@@ -62,5 +62,6 @@ mod tests {
             }
         }
         assert!(Ahead::of(1 << 10, 8, 4, 1 << 10, &Target::X64_AVX2).is_none());
+        assert!(Ahead::of(32, 1, 4, 1 << 30, &Target::X64_AVX2).is_none());
     }
 }

@@ -165,8 +165,19 @@ impl Job<'_> {
             |view: &View| [i64::from(rows.step) * view.strides[2], i64::from(columns.step) * view.strides[3]];
         let far = |pixel: [i64; 2], [row, column]: [u64; 2]| row as i64 * pixel[0] + column as i64 * pixel[1];
         let panel_bytes = block_weights * i64::from(self.vectors);
+        let pixel_bytes = far(x_pixel, units.step).unsigned_abs().saturating_mul(units.count);
+        let traffic = Traffic {
+            pixels: pixel_bytes.saturating_mul(group_planes),
+            panel: panel_bytes.unsigned_abs(),
+            pictures: x.dims[0],
+            panels: self.panels,
+            units: units.count,
+        };
+        let order = Order::of(&traffic, low.target());
         let unit_tiles: u64 = units.runs.iter().map(|run| run.tiles).sum();
-        let ahead = Ahead::of(panel_bytes, in_blocks, units.count * unit_tiles, groups_weights, low.target());
+        let picture_tiles = units.count * unit_tiles;
+        let pictures = if order == Order::PanelForAll { x.dims[0] } else { 1 };
+        let ahead = Ahead::of(panel_bytes, in_blocks, picture_tiles * pictures, groups_weights, low.target());
         let mut tiles_before = 0;
         let mut calls = Vec::new();
         for run in &units.runs {
@@ -211,8 +222,9 @@ impl Job<'_> {
             ];
             if let Some(ahead) = ahead {
                 let next = self.first as i64 * block_weights + panel_bytes + ahead.share(tiles_before);
-                let [lead, group, panel, _] = w_strides;
-                args.push(w.arg(next, &[lead, group, panel, ahead.share(unit_tiles)]));
+                let [_, group, panel, _] = w_strides;
+                let picture = if pictures > 1 { ahead.share(picture_tiles) } else { 0 };
+                args.push(w.arg(next, &[picture, group, panel, ahead.share(unit_tiles)]));
                 tiles_before += run.tiles;
             }
             if let Some(bias) = task.bias {
@@ -231,15 +243,7 @@ impl Job<'_> {
             }
             calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
         }
-        let step = far(x_pixel, units.step).unsigned_abs();
-        let traffic = Traffic {
-            pixels: step.saturating_mul(units.count).saturating_mul(group_planes),
-            panel: (block_weights * i64::from(self.vectors)) as u64,
-            pictures: x.dims[0],
-            panels: self.panels,
-            units: units.count,
-        };
-        Ok(Order::of(&traffic, low.target()).apply(Nest::new(dims, calls)))
+        Ok(order.apply(Nest::new(dims, calls)))
     }
 
     /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.

@@ -212,7 +212,7 @@ impl TileSpec {
                 for (i, &dx) in self.dx.iter().enumerate() {
                     let tap = row as i32 * columns as i32 + i as i32;
                     self.tap(k, vars, lanes, dx * self.column_bytes, tap * tap_bytes);
-                    self.ask(k, vars, tap as u32);
+                    ask(k, vars.next, part(tap as u32, self.rows * columns, self.ahead));
                 }
             }
             k.advance(vars.w, tap_bytes * (self.rows * columns) as i32);
@@ -225,7 +225,7 @@ impl TileSpec {
                     k.advance(vars.x, first);
                     k.repeat(Count::Static(columns), |k| {
                         self.tap(k, vars, lanes, 0, 0);
-                        self.ask(k, vars, 0);
+                        ask(k, vars.next, self.ahead.div_ceil(self.rows * columns));
                         k.advance(vars.x, gap * self.column_bytes);
                         k.advance(vars.w, tap_bytes);
                     });
@@ -234,24 +234,13 @@ impl TileSpec {
                 _ => {
                     for (i, &dx) in self.dx.iter().enumerate() {
                         self.tap(k, vars, lanes, dx * self.column_bytes, i as i32 * tap_bytes);
-                        self.ask(k, vars, i as u32);
+                        ask(k, vars.next, part(i as u32, columns, self.ahead.div_ceil(self.rows)));
                     }
                     k.advance(vars.w, tap_bytes * columns as i32);
                 }
             }
             k.advance_int(vars.x, vars.row);
         });
-    }
-
-    /// What a tap asks for.
-    fn ask(&self, k: &mut KernelBuilder, vars: &Vars<impl Register>, tap: u32) {
-        let taps = self.rows * self.dx.len() as u32;
-        let lines = (tap + 1) * self.ahead / taps - tap * self.ahead / taps;
-        let Some(next) = vars.next.filter(|_| lines > 0) else { return };
-        for line in 0..lines as i32 {
-            k.inst(Inst::Prefetch { addr: next.at(line * LINE as i32) });
-        }
-        k.advance(next, lines as i32 * LINE as i32);
     }
 
     /// One tap: for each lane, every pixel's broadcast into every register.
@@ -335,6 +324,20 @@ impl TileSpec {
             }
         }
     }
+}
+
+/// Asks for so many lines of what comes next.
+fn ask(k: &mut KernelBuilder, next: Option<Ptr>, lines: u32) {
+    let Some(next) = next.filter(|_| lines > 0) else { return };
+    for line in 0..lines as i32 {
+        k.inst(Inst::Prefetch { addr: next.at(line * LINE as i32) });
+    }
+    k.advance(next, lines as i32 * LINE as i32);
+}
+
+/// What falls to number `i` of `n` of `all`, shared as evenly as can be.
+fn part(i: u32, n: u32, all: u32) -> u32 {
+    (i + 1) * all / n - i * all / n
 }
 
 /// The one distance between neighbours, where there is one.
