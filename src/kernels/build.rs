@@ -172,13 +172,6 @@ impl KernelBuilder {
         });
     }
 
-    /// A new register with the last `lanes` (1 to 7) from memory, 0 in the others.
-    pub(crate) fn load_last(&mut self, addr: Addr, lanes: usize) -> Vreg {
-        let dst = self.vreg();
-        self.inst(Inst::LoadLast { dst, addr, lanes: lanes as u8 });
-        dst
-    }
-
     /// A new register with one f32 in every lane.
     pub(crate) fn load_splat(&mut self, addr: Addr) -> Vreg {
         let dst = self.vreg();

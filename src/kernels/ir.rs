@@ -9,7 +9,7 @@
 //! Invariants, which [`super::verify`] checks:
 //! - a register or pointer is assigned before it is read, on every path (a loop with a run-time
 //!   count may run no iteration: what it alone assigns is unassigned after it);
-//! - partial operations touch 1 to 7 lanes; strides of strided operations are not 0 and multiples of 4;
+//! - partial operations touch 1 to 7 lanes, of wide registers 1 to 15; strides of strided operations are not 0 and multiples of 4;
 //! - loops nest at most [`MAX_LOOP_DEPTH`] deep; static counts are at least 1;
 //! - all memory operations lie within the ranges that [`super::range`] computes from the arguments
 //!   and that the planner holds against its buffers.

@@ -31,6 +31,7 @@ mod pointwise;
 mod pool;
 mod pool_grad;
 mod reduce;
+mod register;
 mod resize;
 mod rows;
 mod softmax;

@@ -121,8 +121,13 @@ impl Display for WideInst {
         match self {
             WideInst::Splat { dst, bits } => write!(f, "{dst} = splat {}", Bits(*bits)),
             WideInst::Load { dst, addr } => write!(f, "{dst} = load {addr}"),
+            WideInst::LoadPart { dst, addr, lanes, last } => {
+                let which = if *last { "last " } else { "" };
+                write!(f, "{dst} = load {which}{lanes} of {addr}")
+            }
             WideInst::LoadSplat { dst, addr } => write!(f, "{dst} = load splat {addr}"),
             WideInst::Fma { acc, a, b } => write!(f, "{acc} = fma {acc}, {a}, {b}"),
+            WideInst::Store { addr, src } => write!(f, "store {addr}, {src}"),
             WideInst::Half { dst, src, high: false } => write!(f, "{dst} = low {src}"),
             WideInst::Half { dst, src, high: true } => write!(f, "{dst} = high {src}"),
         }

@@ -281,6 +281,10 @@ impl Analysis<'_> {
                 WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
                     self.touch(addr, at, 2 * VECTOR, false, state)
                 }
+                WideInst::LoadPart { addr, lanes, .. } => {
+                    self.touch(addr, at, 4 * i64::from(lanes), false, state)
+                }
+                WideInst::Store { addr, .. } => self.touch(addr, at, 2 * VECTOR, true, state),
                 WideInst::LoadSplat { addr, .. } | WideInst::Fma { b: WideOperand::Splat(addr), .. } => {
                     self.touch(addr, at, 4, false, state)
                 }

@@ -367,6 +367,11 @@ pub(super) fn windows() -> impl Strategy<Value = Windowed> {
         })
 }
 
+/// Targets without and with registers of 16 lanes.
+pub(super) fn targets() -> impl Strategy<Value = Target> {
+    prop_oneof![Just(Target::X64_AVX2), Just(Target::X64_AVX512)]
+}
+
 fn any_axes() -> impl Strategy<Value = [bool; 4]> {
     proptest::array::uniform4(any::<bool>())
 }

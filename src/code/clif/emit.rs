@@ -7,8 +7,8 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 use super::lanes::Lanes;
 use crate::code::{CodeError, Target};
 use crate::kernels::ir::{
-    Addr, Arg, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VECTOR_BYTES, Vreg, Wide, WideInst,
-    WideOperand,
+    Addr, Arg, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Stmt, VECTOR_BYTES, Vreg, Wide,
+    WideInst, WideOperand,
 };
 
 /// The halves of a vector register: lanes 0 to 3 and 4 to 7.
@@ -55,6 +55,11 @@ struct Emitter<'a, 'f> {
     wides: Vec<[Variable; 4]>,
     /// The arguments' values, by position.
     ints: Vec<Value>,
+}
+
+/// The offset of the second half of 16 lanes.
+fn second_half(addr: Addr) -> Result<i32, CodeError> {
+    addr.offset.checked_add(VECTOR_BYTES as i32).ok_or_else(|| bug("an offset overflows"))
 }
 
 fn bug(message: impl Into<String>) -> CodeError {
@@ -258,6 +263,7 @@ impl<'f> Emitter<'_, 'f> {
         let (dst, value) = match inst {
             WideInst::Splat { dst, bits } => (dst, [self.lanes.splat(bits); 2]),
             WideInst::Load { dst, addr } => (dst, self.load_wide(addr)?),
+            WideInst::LoadPart { dst, addr, lanes, last } => (dst, self.load_part_wide(addr, lanes, last)?),
             WideInst::LoadSplat { dst, addr } => (dst, self.splat_wide(addr)?),
             WideInst::Fma { acc, a, b } => {
                 let (sum, a) = (self.wide(acc)?, self.wide(a)?);
@@ -267,6 +273,11 @@ impl<'f> Emitter<'_, 'f> {
                     WideOperand::Splat(addr) => self.splat_wide(addr)?,
                 };
                 (acc, [self.lanes.fma(a[0], b[0], sum[0]), self.lanes.fma(a[1], b[1], sum[1])])
+            }
+            WideInst::Store { addr, src } => {
+                let (ptr, [low, high]) = (self.ptr(addr.ptr)?, self.wide(src)?);
+                self.lanes.store(ptr, addr.offset, low, 8)?;
+                return self.lanes.store(ptr, second_half(addr)?, high, 8);
             }
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;
@@ -288,9 +299,35 @@ impl<'f> Emitter<'_, 'f> {
 
     fn load_wide(&mut self, addr: Addr) -> Result<[Halves; 2], CodeError> {
         let ptr = self.ptr(addr.ptr)?;
-        let second =
-            addr.offset.checked_add(VECTOR_BYTES as i32).ok_or_else(|| bug("an offset overflows"))?;
-        Ok([self.lanes.load(ptr, addr.offset, 8)?, self.lanes.load(ptr, second, 8)?])
+        Ok([self.lanes.load(ptr, addr.offset, 8)?, self.lanes.load(ptr, second_half(addr)?, 8)?])
+    }
+
+    fn load_part_wide(&mut self, addr: Addr, lanes: u8, last: bool) -> Result<[Halves; 2], CodeError> {
+        let ptr = self.ptr(addr.ptr)?;
+        let zero = self.lanes.splat(0);
+        let most = LANES as u8;
+        Ok(match (lanes > most, last) {
+            (false, false) => [self.lanes.load(ptr, addr.offset, lanes)?, zero],
+            (true, false) => {
+                let first = self.lanes.load(ptr, addr.offset, most)?;
+                [first, self.lanes.load(ptr, second_half(addr)?, lanes - most)?]
+            }
+            (false, true) => [zero, self.last_lanes(ptr, addr.offset, lanes)?],
+            (true, true) => {
+                let more = lanes - most;
+                let second = addr.offset.checked_add(4 * i32::from(more));
+                let second = second.ok_or_else(|| bug("an offset overflows"))?;
+                [self.last_lanes(ptr, addr.offset, more)?, self.lanes.load(ptr, second, most)?]
+            }
+        })
+    }
+
+    /// The last 1 to 8 lanes.
+    fn last_lanes(&mut self, ptr: Value, offset: i32, lanes: u8) -> Result<Halves, CodeError> {
+        if usize::from(lanes) == LANES {
+            return self.lanes.load(ptr, offset, lanes);
+        }
+        self.lanes.load_last(ptr, offset, lanes)
     }
 
     fn splat_wide(&mut self, addr: Addr) -> Result<[Halves; 2], CodeError> {

@@ -352,7 +352,9 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
         Inst::Prefetch { addr } => add(pointer(addr.ptr), Role::Use),
         Inst::Wide(inst) => match inst {
             WideInst::Splat { dst, .. } => add(wide(*dst), Role::Def),
-            WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {
+            WideInst::Load { dst, addr }
+            | WideInst::LoadPart { dst, addr, .. }
+            | WideInst::LoadSplat { dst, addr } => {
                 add(pointer(addr.ptr), Role::Use);
                 add(wide(*dst), Role::Def);
             }
@@ -363,6 +365,10 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
                     WideOperand::Mem(addr) | WideOperand::Splat(addr) => add(pointer(addr.ptr), Role::Use),
                 }
                 add(wide(*acc), Role::Update);
+            }
+            WideInst::Store { addr, src } => {
+                add(pointer(addr.ptr), Role::Use);
+                add(wide(*src), Role::Use);
             }
             WideInst::Half { dst, src, .. } => {
                 add(wide(*src), Role::Use);

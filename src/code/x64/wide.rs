@@ -1,12 +1,12 @@
 //! Operations on wide registers.
 
-use iced_x86::{Code, Instruction, MemoryOperand};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use super::EmitError;
 use super::abi::{ymm, ymm_of_32, zmm};
 use super::emit::Emitter;
 use super::pool::Constant;
-use crate::kernels::ir::{WideInst, WideOperand};
+use crate::kernels::ir::{Addr, WIDE_LANES, WideInst, WideOperand};
 
 impl Emitter<'_> {
     pub(super) fn wide_inst(&mut self, inst: WideInst) -> Result<(), EmitError> {
@@ -25,6 +25,23 @@ impl Emitter<'_> {
                 let (memory, target) = (self.memory(addr)?, zmm(self.target_wide(dst)?));
                 self.op(Instruction::with2(Code::EVEX_Vmovups_zmm_k1z_zmmm512, target, memory))
             }
+            WideInst::LoadPart { dst, addr, lanes, last } => {
+                let missing = WIDE_LANES as u32 - u32::from(lanes);
+                // What is masked is not accessed.
+                let start = if last { addr.offset - 4 * missing as i32 } else { addr.offset };
+                let memory = self.memory(Addr { offset: start, ..addr })?;
+                let target = zmm(self.target_wide(dst)?);
+                let ones = Register::K1;
+                self.op(Instruction::with3(Code::VEX_Kxnorw_kr_kr_kr, ones, ones, ones))?;
+                let shift = if last { Code::VEX_Kshiftlw_kr_kr_imm8 } else { Code::VEX_Kshiftrw_kr_kr_imm8 };
+                self.op(Instruction::with3(shift, ones, ones, missing))?;
+                let load = Instruction::with2(Code::EVEX_Vmovups_zmm_k1z_zmmm512, target, memory);
+                self.op(load.map(|mut load| {
+                    load.set_op_mask(ones);
+                    load.set_zeroing_masking(true);
+                    load
+                }))
+            }
             WideInst::LoadSplat { dst, addr } => {
                 let (memory, target) = (self.memory(addr)?, zmm(self.target_wide(dst)?));
                 self.op(Instruction::with2(Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32, target, memory))
@@ -41,6 +58,10 @@ impl Emitter<'_> {
                     }
                 };
                 self.op(instruction)
+            }
+            WideInst::Store { addr, src } => {
+                let (memory, src) = (self.memory(addr)?, zmm(self.read_wide(src)?));
+                self.op(Instruction::with2(Code::EVEX_Vmovups_zmmm512_k1z_zmm, memory, src))
             }
             WideInst::Half { dst, src, high } => {
                 let (src, target) = (self.read_wide(src)?, ymm(self.target(dst)?));

@@ -7,7 +7,6 @@
 pub(super) mod ahead;
 pub(super) mod cut;
 mod order;
-mod register;
 pub(super) mod tile;
 
 use super::ir::LANES;

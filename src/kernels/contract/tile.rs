@@ -19,11 +19,11 @@
 //! 8 loads for 12 FMAs, two of either a cycle.
 
 use super::ahead::LINE;
-use super::register::Register;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise;
+use crate::kernels::register::Register;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
 
 /// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
@@ -131,7 +131,7 @@ impl TileSpec {
             .map(|&(extra, _)| (extra, k.ptr_arg(), (extra == Extra::Full).then(|| k.int_arg())))
             .collect();
 
-        let columns = self.vectors / R::BLOCKS;
+        let columns = self.vectors / R::VECTORS;
         let mut acc = vec![Vec::new(); columns as usize];
         for _ in &self.pixels {
             acc.iter_mut().for_each(|column| column.push(R::new(&mut k)));
@@ -197,7 +197,7 @@ impl TileSpec {
             Lanes::Single => 1,
         };
         let tap_bytes = (panel_lanes * self.vectors) as i32 * VECTOR_BYTES as i32;
-        let tap_fmas = lanes * self.pixels.len() as u32 * self.vectors / R::BLOCKS;
+        let tap_fmas = lanes * self.pixels.len() as u32 * self.vectors / R::VECTORS;
         let columns = self.dx.len() as u32;
         let row_fmas = tap_fmas * columns;
         let column_gap = even_gap(&self.dx);
@@ -289,7 +289,7 @@ impl TileSpec {
         }
         for v in 0..self.vectors {
             for (p, [row, column]) in self.pixels.iter().enumerate() {
-                let sum = vars.acc[(v / R::BLOCKS) as usize][p].block(k, v % R::BLOCKS);
+                let sum = vars.acc[(v / R::VECTORS) as usize][p].vector(k, v % R::VECTORS);
                 let result = match &self.expr {
                     None => sum,
                     Some(expr) => pointwise::emit_expr(k, expr, |k, input| {

@@ -1,11 +1,12 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{Bed, Windowed, bound, cases, windows};
+use crate::kernels::testbed::{Bed, Windowed, bound, cases, targets, windows};
 use crate::plan::task::Depthwise;
 use crate::plan::{Halo, LayoutKind};
+use crate::target::Target;
 
-fn check(case: &Windowed, shared: bool, biased: bool) {
-    let mut bed = Bed::new();
+fn check(case: &Windowed, shared: bool, biased: bool, target: Target) {
+    let mut bed = Bed::for_target(target);
     let channels = case.out[1];
     let taps = case.taps.len() as u64;
     let x = case.input(&mut bed, channels);
@@ -48,8 +49,8 @@ fn check(case: &Windowed, shared: bool, biased: bool) {
 proptest! {
     #![proptest_config(cases(128))]
     #[test]
-    fn sums_each_channel_by_itself(case in windows(), shared: bool, biased: bool) {
-        check(&case, shared, biased);
+    fn sums_each_channel_by_itself(case in windows(), shared: bool, biased: bool, target in targets()) {
+        check(&case, shared, biased, target);
     }
 }
 

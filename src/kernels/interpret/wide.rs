@@ -5,10 +5,20 @@ use super::{Fault, Machine, Memory};
 use crate::kernels::ir::{Addr, LANES, VECTOR_BYTES, Wide, WideInst, WideOperand};
 
 impl Machine {
-    pub(super) fn wide_inst(&mut self, inst: WideInst, memory: &Memory) -> Result<(), Fault> {
+    pub(super) fn wide_inst(&mut self, inst: WideInst, memory: &mut Memory) -> Result<(), Fault> {
         let (dst, value) = match inst {
             WideInst::Splat { dst, bits } => (dst, [[bits; LANES]; 2]),
             WideInst::Load { dst, addr } => (dst, self.load_wide(addr, memory)?),
+            WideInst::LoadPart { dst, addr, lanes, last } => {
+                let place = self.place(addr)?;
+                let first = if last { 2 * LANES - usize::from(lanes) } else { 0 };
+                let mut all = [[0; LANES]; 2];
+                for lane in 0..usize::from(lanes) {
+                    let at = first + lane;
+                    all[at / LANES][at % LANES] = memory.load(place.plus(4 * lane as i64)?)?;
+                }
+                (dst, all)
+            }
             WideInst::LoadSplat { dst, addr } => (dst, [[memory.load(self.place(addr)?)?; LANES]; 2]),
             WideInst::Fma { acc, a, b } => {
                 let (sum, a) = (self.wide(acc)?, self.wide(a)?);
@@ -18,6 +28,11 @@ impl Machine {
                     WideOperand::Splat(addr) => [[memory.load(self.place(addr)?)?; LANES]; 2],
                 };
                 (acc, [0, 1].map(|half| lanes::fma(sum[half], a[half], b[half], self.rounding)))
+            }
+            WideInst::Store { addr, src } => {
+                let (place, [low, high]) = (self.place(addr)?, self.wide(src)?);
+                memory.store_vector(place, low)?;
+                return memory.store_vector(place.plus(VECTOR_BYTES)?, high);
             }
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;

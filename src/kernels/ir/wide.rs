@@ -1,4 +1,4 @@
-//! Registers of 16 lanes: what a contraction does with them, and nothing else.
+//! Registers of 16 lanes: what sums of products do with them, and nothing else.
 
 use super::{Addr, LANES, Vreg};
 
@@ -37,6 +37,17 @@ pub enum WideInst {
         /// The first lane.
         addr: Addr,
     },
+    /// Some lanes from memory, 0 in the others.
+    LoadPart {
+        /// Assigned.
+        dst: Wide,
+        /// The first of those lanes.
+        addr: Addr,
+        /// How many, 1 to 15.
+        lanes: u8,
+        /// Whether they are the last lanes of the register, not the first ones.
+        last: bool,
+    },
     /// One f32 from memory in every lane.
     LoadSplat {
         /// Assigned.
@@ -52,6 +63,13 @@ pub enum WideInst {
         a: Wide,
         /// Read.
         b: WideOperand,
+    },
+    /// 16 lanes to memory.
+    Store {
+        /// The first lane.
+        addr: Addr,
+        /// Read.
+        src: Wide,
     },
     /// 8 of the 16 lanes.
     Half {

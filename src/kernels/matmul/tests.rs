@@ -1,11 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::testbed::{Bed, bound, cases};
+use crate::kernels::testbed::{Bed, bound, cases, targets};
 use crate::plan::Halo;
 use crate::plan::task::{Lead, PackPanels};
 use crate::plan::tiles::tile_vectors;
-use crate::target::Target;
 
 proptest! {
     #![proptest_config(cases(96))]
@@ -20,7 +19,7 @@ proptest! {
         matrices in 1..4u64,
         same in any::<[bool; 2]>(),
         bias in any::<bool>(),
-        target in prop_oneof![Just(Target::X64_AVX2), Just(Target::X64_AVX512)],
+        target in targets(),
     ) {
         let mut bed = Bed::for_target(target);
         let planar = LayoutKind::Planar;

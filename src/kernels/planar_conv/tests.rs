@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{Bed, Windowed, bound, cases, windows};
+use crate::kernels::testbed::{Bed, Windowed, bound, cases, targets, windows};
 use crate::plan::task::{Phase, PlanarConv};
 use crate::plan::{Halo, LayoutKind};
+use crate::target::Target;
 
 /// What a convolution has beside its window.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ struct Channels {
     steps: [(u32, u32); 2],
 }
 
-fn check(case: &Windowed, channels: &Channels) {
+fn check(case: &Windowed, channels: &Channels, target: Target) {
     let Channels { groups, ins, outs, biased, transposed, steps } = *channels;
     // The output has room for all positions of the phase and more.
     let counts = [case.out[2] as u32, case.out[3] as u32];
@@ -24,7 +25,7 @@ fn check(case: &Windowed, channels: &Channels) {
         std::array::from_fn(|a| Phase { start: steps[a].1, step: steps[a].0, count: counts[a] });
     let extent = |p: &Phase| u64::from(p.start + p.step * p.count);
     let out_dims = [case.out[0], groups * outs, extent(&phase[0]), extent(&phase[1])];
-    let mut bed = Bed::new();
+    let mut bed = Bed::for_target(target);
     let counts = counts.map(u64::from);
     let case = Windowed { kind: LayoutKind::Planar, ..case.clone() };
     let x = case.input_for(&mut bed, groups * ins, counts);
@@ -106,8 +107,8 @@ fn channels() -> impl Strategy<Value = Channels> {
 proptest! {
     #![proptest_config(cases(96))]
     #[test]
-    fn sums_channels_and_taps(case in windows(), channels in channels()) {
-        check(&case, &channels);
+    fn sums_channels_and_taps(case in windows(), channels in channels(), target in targets()) {
+        check(&case, &channels, target);
     }
 }
 
@@ -124,17 +125,23 @@ fn a_phase_without_taps_is_the_bias() {
     };
     let channels =
         Channels { groups: 1, ins: 2, outs: 3, biased: true, transposed: true, steps: [(2, 1), (2, 0)] };
-    check(&case, &channels);
+    check(&case, &channels, Target::X64_AVX2);
 }
 
-/// Whatever the tile, an output has the same bits: that of a wide row are those of its parts.
+/// Whatever the tile and the registers, an output has the same bits: those of a long row are those of its parts.
 #[test]
 fn sums_do_not_depend_on_the_tile() {
-    let outputs = |width: u64| {
-        let mut bed = Bed::new();
+    for ins in [1, 5] {
+        sums_of_channels_do_not_depend_on_the_tile(ins);
+    }
+}
+
+fn sums_of_channels_do_not_depend_on_the_tile(ins: u64) {
+    let outputs = |width: u64, target: Target| {
+        let mut bed = Bed::for_target(target);
         let halo = Halo { top: 1, bottom: 1, left: 1, right: 1, fill: crate::plan::Fill::Zero };
-        let x = bed.random([1, 5, 3, 90], LayoutKind::Planar, halo, true);
-        let w = bed.random([1, 7, 5, 9], LayoutKind::Planar, Halo::NONE, false);
+        let x = bed.random([1, ins, 3, 90], LayoutKind::Planar, halo, true);
+        let w = bed.random([1, 7, ins, 9], LayoutKind::Planar, Halo::NONE, false);
         let out = bed.buffer([1, 7, 3, width], LayoutKind::Planar, Halo::NONE);
         let whole = |count: u64| Phase { start: 0, step: 1, count: count as u32 };
         let task = PlanarConv {
@@ -155,12 +162,12 @@ fn sums_do_not_depend_on_the_tile() {
         bed.run(out, |_, _| true, |low| super::lower(&task, out, low));
         move |at| bed.get(out, at).to_bits()
     };
-    let wide = outputs(90);
-    for width in [1, 7, 8, 9, 23, 24, 25, 33, 64, 89] {
-        let narrow = outputs(width);
-        for c in 0..7 {
-            for x in 0..width as i64 {
-                assert_eq!(wide([0, c, 1, x]), narrow([0, c, 1, x]), "column {x} of {width}");
+    let long = outputs(90, Target::X64_AVX2);
+    for width in [1, 7, 8, 9, 16, 23, 24, 25, 31, 32, 33, 64, 89, 90] {
+        for target in [Target::X64_AVX2, Target::X64_AVX512] {
+            let short = outputs(width, target);
+            for (c, x) in (0..7).flat_map(|c| (0..width as i64).map(move |x| (c, x))) {
+                assert_eq!(long([0, c, 1, x]), short([0, c, 1, x]), "column {x} of {width} for {target}");
             }
         }
     }

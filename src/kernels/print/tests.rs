@@ -22,10 +22,13 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         k.lookup(row, x, y.at(0), (-4, 4));
         let (a, b) = (k.wide(), k.wide());
         k.wide_inst(WideInst::Load { dst: a, addr: x.at(64) });
+        k.wide_inst(WideInst::LoadPart { dst: b, addr: x.at(0), lanes: 9, last: false });
+        k.wide_inst(WideInst::LoadPart { dst: b, addr: x.at(0), lanes: 3, last: true });
         k.wide_inst(WideInst::LoadSplat { dst: b, addr: x.at(4) });
         for operand in [WideOperand::Reg(b), WideOperand::Mem(y.at(0)), WideOperand::Splat(y.at(8))] {
             k.wide_inst(WideInst::Fma { acc: a, a: b, b: operand });
         }
+        k.wide_inst(WideInst::Store { addr: y.at(64), src: a });
         k.inst(Inst::Prefetch { addr: x.at(4096) });
         k.half(a, false);
         k.half(a, true);
@@ -76,10 +79,13 @@ k0: kernel demo(p0, p1, i2)
     p0 = p0 + 32
     p2 = p0 + lookup [p1] in -4..=4
     w0 = load [p0 + 64]
+    w1 = load 9 of [p0]
+    w1 = load last 3 of [p0]
     w1 = load splat [p0 + 4]
     w0 = fma w0, w1, w1
     w0 = fma w0, w1, [p1]
     w0 = fma w0, w1, splat [p1 + 8]
+    store [p1 + 64], w0
     prefetch [p0 + 4096]
     v7 = low w0
     v8 = high w0

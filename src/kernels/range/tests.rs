@@ -83,14 +83,21 @@ fn statements(depth: u32) -> BoxedStrategy<Vec<Stmt>> {
             lanes,
         })
     });
-    let wide = (0u32..3, -9i32..9, 0u8..5).prop_map(|(ptr, offset, kind)| {
+    let wide = (0u32..3, -9i32..9, 0u8..7).prop_map(|(ptr, offset, kind)| {
         let (addr, acc) = (Ptr(ptr).at(4 * offset), Wide(0));
         let start = Stmt::Inst(Inst::Wide(WideInst::Splat { dst: acc, bits: 0 }));
         let read = Stmt::Inst(Inst::Wide(match kind {
             0 => WideInst::Load { dst: acc, addr },
             1 => WideInst::LoadSplat { dst: acc, addr },
             2 => return Stmt::Inst(Inst::Prefetch { addr }),
-            3 => WideInst::Fma { acc, a: acc, b: WideOperand::Mem(addr) },
+            3 => WideInst::Store { addr, src: acc },
+            4 => WideInst::LoadPart {
+                dst: acc,
+                addr,
+                lanes: (offset + 10) as u8 % 15 + 1,
+                last: offset & 1 == 0,
+            },
+            5 => WideInst::Fma { acc, a: acc, b: WideOperand::Mem(addr) },
             _ => WideInst::Fma { acc, a: acc, b: WideOperand::Splat(addr) },
         }));
         Stmt::Loop { count: Count::Static(1), body: vec![start, read] }

@@ -1,19 +1,15 @@
-//! A row cut into vectors: whole ones in the middle, and those at its ends whose taps reach beyond it.
+//! A row cut into registers: whole ones in the middle, and those at its ends whose taps reach beyond it.
 
-use crate::kernels::ir::LANES;
-
-const WIDTH: i64 = LANES as i64;
-
-/// What is there of the row that a vector's taps read.
+/// What is there of the row that a register's taps read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cut {
     /// All.
     Whole,
-    /// So many columns before the vector's first one, and so many from it on.
+    /// So many columns before the register's first one, and so many from it on.
     Ends { before: i64, after: i64 },
 }
 
-/// How a vector `dx` columns on is loaded.
+/// How a register `dx` columns on is loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Access {
     Whole,
@@ -26,13 +22,15 @@ pub(super) enum Access {
 }
 
 impl Cut {
-    pub(super) fn access(self, dx: i64) -> Access {
+    /// Of a register of `lanes` columns.
+    pub(super) fn access(self, dx: i64, lanes: usize) -> Access {
         let Cut::Ends { before, after } = self else { return Access::Whole };
-        let (missing, there) = ((-before - dx).max(0), (after - dx).min(WIDTH));
-        match (missing, there) {
-            (0, WIDTH) => Access::Whole,
-            (0, 1..) => Access::First(there as usize),
-            (1..WIDTH, WIDTH) => Access::Last((WIDTH - missing) as usize),
+        let width = lanes as i64;
+        let (missing, there) = ((-before - dx).max(0), (after - dx).min(width));
+        match missing {
+            0 if there == width => Access::Whole,
+            0 if there > 0 => Access::First(there as usize),
+            1.. if missing < width && there == width => Access::Last((width - missing) as usize),
             _ => Access::Nothing,
         }
     }
@@ -41,40 +39,42 @@ impl Cut {
 /// A row, from left to right.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Columns {
-    /// The first vector, where its taps reach beyond the row's start.
+    /// Columns of a register.
+    pub(super) lanes: usize,
+    /// The first register, where its taps reach beyond the row's start.
     pub(super) left: Option<Cut>,
-    /// How many vectors are whole.
+    /// How many registers are whole.
     pub(super) middle: u64,
-    /// The vectors after them: columns from the end of the middle, and what is there. The last one ends with the
+    /// The registers after them: columns from the end of the middle, and what is there. The last one ends with the
     /// row, and may overlap the one before it.
     pub(super) right: Vec<(i64, Cut)>,
 }
 
 impl Columns {
-    /// Columns before the vectors on the right.
+    /// Columns before the registers on the right.
     pub(super) fn moved(&self) -> u64 {
-        LANES as u64 * (self.middle + u64::from(self.left.is_some()))
+        self.lanes as u64 * (self.middle + u64::from(self.left.is_some()))
     }
 }
 
-/// Cuts a row of `width` columns that reads one of `source` columns.
-pub(super) fn columns(taps: &[(i32, i32)], [source, width]: [u64; 2], framed: bool) -> Columns {
-    let (source, width) = (source as i64, width as i64);
+/// Cuts a row of `width` columns, that reads one of `source` columns, into registers `of` so many columns.
+pub(super) fn columns(taps: &[(i32, i32)], [source, width]: [u64; 2], framed: bool, of: usize) -> Columns {
+    let (source, width, lanes) = (source as i64, width as i64, of as i64);
     let reach = || taps.iter().map(|tap| i64::from(tap.1));
     let (first, last) = (reach().min().unwrap_or(0), reach().max().unwrap_or(0));
     // Further ends are the same to every tap, so kernels need not know of them.
-    let cut = |at: i64| Cut::Ends { before: at.min(WIDTH), after: (source - at).min(2 * WIDTH) };
+    let cut = |at: i64| Cut::Ends { before: at.min(lanes), after: (source - at).min(2 * lanes) };
     let left = (!framed && first < 0).then(|| cut(0));
-    let start = if left.is_some() { WIDTH } else { 0 };
+    let start = if left.is_some() { lanes } else { 0 };
     let end = if framed { width } else { width.min(source - last.max(0)) };
-    let middle = ((end - start) / WIDTH).max(0);
+    let middle = ((end - start) / lanes).max(0);
     let mut right = Vec::new();
-    let from = start + WIDTH * middle;
+    let from = start + lanes * middle;
     let mut at = from;
     while at < width {
-        let place = at.min(width - WIDTH);
+        let place = at.min(width - lanes);
         right.push((place - from, if framed { Cut::Whole } else { cut(place) }));
-        at += WIDTH;
+        at += lanes;
     }
-    Columns { left, middle: middle as u64, right }
+    Columns { lanes: of, left, middle: middle as u64, right }
 }

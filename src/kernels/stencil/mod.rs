@@ -10,8 +10,9 @@ mod tile;
 use super::axes::pieces;
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
-use super::ir::{Count, Int, LANES, Spills, VECTOR_BYTES};
+use super::ir::{Count, Int, LANES, Spills, Vreg, WIDE_LANES, Wide};
 use super::lower::{LowerError, Lowering};
+use super::register::Register;
 use super::step::{Call, CallArg, Nest};
 use super::tiles::{each_row, rows_at_once};
 use crate::plan::task::Epilogue;
@@ -91,6 +92,12 @@ impl Planes {
             rows: (low.first_row(x), height as i64),
         })
     }
+
+    /// Whether rows are cut into registers of so many columns: without a halo, none may reach beyond both ends.
+    fn long_enough(&self, lanes: usize) -> bool {
+        let least = if self.framed { lanes } else { 2 * lanes };
+        self.x.dims[3].min(self.out.dims[3]) >= least as u64
+    }
 }
 
 /// Tiles of rows that lack the same rows of the input.
@@ -104,15 +111,29 @@ struct Blocks {
 
 impl Stencil<'_> {
     pub(super) fn lower(&self, planes: &Planes, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        if low.target().has_wide() && planes.long_enough(WIDE_LANES) {
+            self.lower_in::<Wide>(planes, low)
+        } else {
+            self.lower_in::<Vreg>(planes, low)
+        }
+    }
+
+    /// In registers of one kind.
+    fn lower_in<R: Register>(
+        &self,
+        planes: &Planes,
+        low: &mut Lowering<'_>,
+    ) -> Result<Vec<Nest>, LowerError> {
         let [_, _, height, width] = planes.out.dims;
-        let shape = Shape::choose(self, planes.x.strides[2], height);
+        let columns = columns(self.taps, [planes.x.dims[3], width], planes.framed, R::LANES);
+        let shape = Shape::choose::<R>(self, planes.x.strides[2], [height, columns.middle]);
         let mut nests = Vec::new();
         for blocks in self.blocks(planes, height, shape.rows) {
             let work = blocks.rows.count as u64 * width.div_ceil(LANES as u64) * self.taps.len() as u64;
             let at_once = rows_at_once(blocks.count, work * self.weights.len() as u64);
             for (first, size, count) in pieces(blocks.count, at_once) {
                 let start = blocks.start + first * blocks.rows.count as u64;
-                let call = self.call(planes, shape, blocks.rows, [start, size], low)?;
+                let call = self.call::<R>(planes, &columns, shape, blocks.rows, [start, size], low)?;
                 let mut dims = self.dims.clone();
                 dims.push(count);
                 nests.push(Nest::new(dims, vec![call]));
@@ -156,21 +177,22 @@ impl Stencil<'_> {
     }
 
     /// `count` tiles of rows from row `first` on.
-    fn call(
+    fn call<R: Register>(
         &self,
         planes: &Planes,
+        columns: &Columns,
         shape: Shape,
         rows: Rows,
         [first, count]: [u64; 2],
         low: &mut Lowering<'_>,
     ) -> Result<Call, LowerError> {
         let Planes { x, out, framed, .. } = planes;
-        let columns = columns(self.taps, [x.dims[3], out.dims[3]], *framed);
         let name = format!(
-            "stencil_t{}_{}x{}x{}{}",
+            "stencil_t{}_{}x{}x{}x{}{}",
             self.taps.len(),
             rows.count,
-            shape.vectors,
+            shape.registers,
+            R::LANES,
             self.weights.len(),
             if *framed { "" } else { "_bare" }
         );
@@ -192,8 +214,8 @@ impl Stencil<'_> {
         });
         let pitches = [c.int(pitch), c.int(out_pitch)];
         let plane = (self.out_planes() > 1).then(|| c.int(out.strides[1]));
-        let vectors = shape.vectors as u64;
-        let counts = [columns.middle / vectors, columns.middle % vectors].map(|n| c.int(n as i64));
+        let registers = shape.registers as u64;
+        let counts = [columns.middle / registers, columns.middle % registers].map(|n| c.int(n as i64));
         let several = (count > 1).then(|| c.int(tiles));
         let moved = 4 * columns.moved() as i64;
         let next = match several {
@@ -201,8 +223,9 @@ impl Stencil<'_> {
             None => Vec::new(),
         };
         let ptrs = tile::Ptrs { src, dst, x: c.b.ptr(), plane: c.b.ptr(), out: c.b.ptr() };
-        let tile = Tile::new(self, shape, rows, tile::Args { w, bias, then, pitches, plane }, &mut c.b);
-        each_row(&mut c.b, several, &next, |b| row_of_tiles(b, &tile, &columns, &ptrs, counts));
+        let tile: Tile<'_, R> =
+            Tile::new(self, shape, rows, tile::Args { w, bias, then, pitches, plane }, &mut c.b);
+        each_row(&mut c.b, several, &next, |b| row_of_tiles(b, &tile, columns, &ptrs, counts));
         Ok(c.finish(Spills::Allowed, low))
     }
 }
@@ -221,20 +244,26 @@ fn still(arg: &CallArg) -> CallArg {
     arg
 }
 
-/// The tiles of some rows, from left to right; `counts` are those of the middle with all their vectors, and with one.
-fn row_of_tiles(b: &mut KernelBuilder, tile: &Tile<'_>, columns: &Columns, ptrs: &Ptrs, counts: [Int; 2]) {
-    let next = |b: &mut KernelBuilder, vectors: usize| {
-        b.advance(ptrs.src, (vectors as i64 * VECTOR_BYTES) as i32);
-        b.advance(ptrs.dst, (vectors as i64 * VECTOR_BYTES) as i32);
+/// The tiles of some rows, from left to right; `counts` are those of the middle with all their registers, and with one.
+fn row_of_tiles<R: Register>(
+    b: &mut KernelBuilder,
+    tile: &Tile<'_, R>,
+    columns: &Columns,
+    ptrs: &Ptrs,
+    counts: [Int; 2],
+) {
+    let next = |b: &mut KernelBuilder, registers: usize| {
+        b.advance(ptrs.src, registers as i32 * R::BYTES);
+        b.advance(ptrs.dst, registers as i32 * R::BYTES);
     };
     if let Some(cut) = columns.left {
         tile.emit(b, ptrs, 1, 0, cut);
         next(b, 1);
     }
-    for (count, vectors) in counts.into_iter().zip([tile.vectors(), 1]).take(tile.vectors().min(2)) {
+    for (count, registers) in counts.into_iter().zip([tile.registers(), 1]).take(tile.registers().min(2)) {
         b.repeat(Count::Int(count), |b| {
-            tile.emit(b, ptrs, vectors, 0, Cut::Whole);
-            next(b, vectors);
+            tile.emit(b, ptrs, registers, 0, Cut::Whole);
+            next(b, registers);
         });
     }
     for &(column, cut) in &columns.right {

@@ -3,12 +3,15 @@
 use super::Stencil;
 use super::columns::{Access, Cut};
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Int, LANES, Offset, Operand, Ptr, VECTOR_BYTES, Vreg};
+use crate::kernels::ir::{Addr, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
 use crate::kernels::pointwise;
+use crate::kernels::register::Register;
 use crate::plan::task::Epilogue;
 
-/// Vector registers.
+/// Registers of 8 lanes.
 const REGISTERS: usize = 16;
+/// Registers of 16 lanes that may be used: of 32, without those in which vectors of 8 lanes go through what follows the sums.
+const WIDE_REGISTERS: usize = 27;
 /// Bytes after which rows share the same lines of a first-level cache, on every processor.
 const SAME_LINES: i64 = 4096;
 
@@ -30,8 +33,8 @@ impl Weight {
 pub(super) struct Shape {
     /// Rows, at most.
     pub(super) rows: usize,
-    /// Vectors of a row.
-    pub(super) vectors: usize,
+    /// Registers of a row.
+    pub(super) registers: usize,
     /// Whether the weights stay in registers.
     resident: bool,
 }
@@ -48,32 +51,33 @@ pub(super) struct Rows {
 }
 
 impl Shape {
-    /// The cheapest for rows that are `pitch` bytes apart, by loads and multiply-adds, two of each a cycle.
-    pub(super) fn choose(stencil: &Stencil<'_>, pitch: i64, height: u64) -> Shape {
+    /// The cheapest for so many rows that are `pitch` bytes apart, of so many whole registers, by loads and multiply-adds, two of each a cycle.
+    pub(super) fn choose<R: Register>(stencil: &Stencil<'_>, pitch: i64, [height, whole]: [u64; 2]) -> Shape {
+        let there = if R::LANES > LANES { WIDE_REGISTERS } else { REGISTERS };
         let distinct = distinct(stencil).len();
         let outs = stencil.weights.len();
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
         let most = if pitch % SAME_LINES == 0 { 2 } else { 4 };
-        let mut best = (f64::MAX, Shape { rows: 1, vectors: 1, resident: false });
+        let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false });
         for rows in 1..=most.min(height as usize) {
-            for vectors in [1, 2, 4, 8] {
-                let sums = rows * vectors * outs;
-                // Sums, a vector of the input, and one for what follows the sums.
-                let resident = sums + distinct + 2 <= REGISTERS;
-                if sums + 2 > REGISTERS || !resident && sums + vectors + 2 > REGISTERS {
+            for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
+                let sums = rows * registers * outs;
+                // Sums, a register of the input, and one for what follows the sums.
+                let resident = sums + distinct + 2 <= there;
+                if sums + 2 > there || !resident && sums + registers + 2 > there {
                     continue;
                 }
-                let loaded = loads(stencil, rows) * vectors as f64;
+                let loaded = loads::<R>(stencil, rows) * registers as f64;
                 let weights = if resident { 0 } else { rows * uses };
                 let pointers = (rows * outs) as f64 + rows as f64 * stencil.step as f64;
                 let slots = loaded + weights as f64;
-                let products = (rows * vectors * uses) as f64;
+                let products = (rows * registers * uses) as f64;
                 // Few sums wait for each other.
                 let waiting = if sums < 4 { 1.0 } else { 0.0 };
                 let cost = slots.max(products) + 0.2 * slots + 0.5 * pointers + waiting * products;
                 let each = cost / sums as f64;
                 if each < best.0 {
-                    best = (each, Shape { rows, vectors, resident });
+                    best = (each, Shape { rows, registers, resident });
                 }
             }
         }
@@ -81,9 +85,9 @@ impl Shape {
     }
 }
 
-/// Loads that some rows take for one vector of each; those across two cache lines count twice, every other one of
-/// those that are not aligned.
-fn loads(stencil: &Stencil<'_>, rows: usize) -> f64 {
+/// Loads that some rows take for one register of each; those across two cache lines count twice: of those that are not
+/// aligned every other one of 8 lanes, and nearly all of 16.
+fn loads<R: Register>(stencil: &Stencil<'_>, rows: usize) -> f64 {
     let mut found: Vec<(i64, i32)> = Vec::new();
     for row in 0..rows as i64 {
         for &(dy, dx) in stencil.taps {
@@ -93,7 +97,8 @@ fn loads(stencil: &Stencil<'_>, rows: usize) -> f64 {
             }
         }
     }
-    found.iter().map(|(_, dx)| if dx % LANES as i32 == 0 { 1.0 } else { 1.5 }).sum()
+    let across = if R::LANES > LANES { 2.0 } else { 1.5 };
+    found.iter().map(|(_, dx)| if dx % R::LANES as i32 == 0 { 1.0 } else { across }).sum()
 }
 
 /// The weights, equal ones once.
@@ -118,13 +123,13 @@ pub(super) struct Ptrs {
 }
 
 /// What tiles of a kernel have in common.
-pub(super) struct Tile<'a> {
+pub(super) struct Tile<'a, R> {
     stencil: &'a Stencil<'a>,
     shape: Shape,
     rows: Rows,
     args: Args,
     /// Registers of the weights that stay there.
-    held: Vec<(Weight, Vreg)>,
+    held: Vec<(Weight, R)>,
 }
 
 /// Arguments of a kernel that do not move.
@@ -141,7 +146,7 @@ pub(super) struct Args {
 /// The products of an element: which sum of a vector takes it, by which weight.
 type Products = Vec<(usize, Weight)>;
 
-impl<'a> Tile<'a> {
+impl<'a, R: Register> Tile<'a, R> {
     /// Loads the weights that stay in registers.
     pub(super) fn new(
         stencil: &'a Stencil<'a>,
@@ -149,30 +154,27 @@ impl<'a> Tile<'a> {
         rows: Rows,
         args: Args,
         b: &mut KernelBuilder,
-    ) -> Tile<'a> {
+    ) -> Tile<'a, R> {
         let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
         let held =
-            weights.into_iter().map(|weight| (weight, b.load_splat(args.w.at(weight.offset)))).collect();
+            weights.into_iter().map(|weight| (weight, splat(b, Some(args.w.at(weight.offset))))).collect();
         Tile { stencil, shape, rows, args, held }
     }
 
-    /// Vectors of a row.
-    pub(super) fn vectors(&self) -> usize {
-        self.shape.vectors
+    /// Registers of a row.
+    pub(super) fn registers(&self) -> usize {
+        self.shape.registers
     }
 
-    /// Some vectors of each row, `column` columns on.
-    pub(super) fn emit(&self, b: &mut KernelBuilder, ptrs: &Ptrs, vectors: usize, column: i64, cut: Cut) {
+    /// Some registers of each row, `column` columns on.
+    pub(super) fn emit(&self, b: &mut KernelBuilder, ptrs: &Ptrs, registers: usize, column: i64, cut: Cut) {
         let outs = self.stencil.weights.len();
-        // Sums by row, output channel and vector.
-        let mut sums: Vec<Vec<Vreg>> = Vec::new();
+        // Sums by row, output channel and register.
+        let mut sums: Vec<Vec<R>> = Vec::new();
         for _ in 0..self.rows.count {
             for out in 0..outs as i32 {
-                let start = |b: &mut KernelBuilder| match self.args.bias {
-                    None => b.splat(0.0),
-                    Some(bias) => b.load_splat(bias.at(4 * out)),
-                };
-                sums.push((0..vectors).map(|_| start(b)).collect());
+                let from = self.args.bias.map(|bias| bias.at(4 * out));
+                sums.push((0..registers).map(|_| splat(b, from)).collect());
             }
         }
         let (there, below) = (self.rows.above, self.rows.reads - self.rows.below);
@@ -184,7 +186,7 @@ impl<'a> Tile<'a> {
                 at = ptrs.x;
             }
             for (dx, products) in self.elements(row) {
-                let access = if inside { cut.access(dx) } else { Access::Nothing };
+                let access = if inside { cut.access(dx, R::LANES) } else { Access::Nothing };
                 let start = 4 * (column + dx) as i32;
                 self.multiply(b, &sums, &products, at, start, access);
             }
@@ -216,50 +218,65 @@ impl<'a> Tile<'a> {
         all
     }
 
-    /// Adds the products of the vectors `start` bytes from a pointer.
+    /// A weight in a register: where it stays, or loaded.
+    fn weight(&self, b: &mut KernelBuilder, weight: &Weight) -> R {
+        let held = self.held.iter().find(|(other, _)| other.same(weight)).map(|(_, held)| *held);
+        held.unwrap_or_else(|| splat(b, Some(self.args.w.at(weight.offset))))
+    }
+
+    /// Adds the products of the registers `start` bytes from a pointer.
     fn multiply(
         &self,
         b: &mut KernelBuilder,
-        sums: &[Vec<Vreg>],
+        sums: &[Vec<R>],
         products: &Products,
         at: Ptr,
         start: i32,
         access: Access,
     ) {
-        let vectors = sums.first().map_or(0, Vec::len);
-        let missing = |lanes: usize| 4 * (LANES - lanes) as i32;
-        let load = |b: &mut KernelBuilder, vector: usize| -> Operand {
-            let start = start + vector as i32 * VECTOR_BYTES as i32;
-            match access {
-                Access::Whole if products.len() == 1 && self.shape.resident => at.at(start).into(),
-                Access::Whole => b.load(at.at(start), LANES).into(),
-                Access::First(lanes) => b.load(at.at(start), lanes).into(),
-                Access::Last(lanes) => b.load_last(at.at(start + missing(lanes)), lanes).into(),
-                Access::Nothing => 0.0.into(),
+        let registers = sums.first().map_or(0, Vec::len);
+        let address = |register: usize| at.at(start + register as i32 * R::BYTES);
+        if let (true, [(sum, weight)], Access::Whole) = (self.shape.resident, products.as_slice(), access) {
+            let held = self.weight(b, weight);
+            for (register, &sum) in sums[*sum].iter().enumerate() {
+                sum.fma_memory(b, held, address(register));
             }
+            return;
+        }
+        let load = |b: &mut KernelBuilder, register: usize| -> R {
+            let (value, addr) = (R::new(b), address(register));
+            let missing = |lanes: usize| 4 * (R::LANES - lanes) as i32;
+            match access {
+                Access::Whole => value.load(b, addr),
+                Access::First(lanes) => value.load_part(b, addr, lanes, false),
+                Access::Last(lanes) => {
+                    value.load_part(b, addr.ptr.at(addr.offset + missing(lanes)), lanes, true);
+                }
+                Access::Nothing => R::start(b, &[value], None),
+            }
+            value
         };
         if self.shape.resident {
-            (0..vectors).for_each(|vector| {
-                let value = load(b, vector);
+            (0..registers).for_each(|register| {
+                let value = load(b, register);
                 for (sum, weight) in products {
-                    if let Some((_, held)) = self.held.iter().find(|(other, _)| other.same(weight)) {
-                        b.fma(sums[*sum][vector], *held, value);
-                    }
+                    let weight = self.weight(b, weight);
+                    sums[*sum][register].fma(b, weight, value);
                 }
             });
             return;
         }
-        let values: Vec<Operand> = (0..vectors).map(|vector| load(b, vector)).collect();
+        let values: Vec<R> = (0..registers).map(|register| load(b, register)).collect();
         for (sum, weight) in products {
-            let weight = b.load_splat(self.args.w.at(weight.offset));
+            let weight = self.weight(b, weight);
             for (&sum, &value) in sums[*sum].iter().zip(&values) {
-                b.fma(sum, weight, value);
+                sum.fma(b, weight, value);
             }
         }
     }
 
     /// What follows the sums, and the stores.
-    fn finish(&self, b: &mut KernelBuilder, ptrs: &Ptrs, sums: &[Vec<Vreg>], column: i64) {
+    fn finish(&self, b: &mut KernelBuilder, ptrs: &Ptrs, sums: &[Vec<R>], column: i64) {
         let planes = self.stencil.out_planes();
         let outs = self.stencil.weights.len();
         let start = 4 * column as i32;
@@ -280,24 +297,42 @@ impl<'a> Tile<'a> {
                     b.set_ptr(ptrs.out, at, Offset::Int(self.args.pitches[1]));
                     at = ptrs.out;
                 }
-                let vectors = match mixed.get(row) {
-                    Some(mixed) => &mixed[out],
-                    None => &sums[row * outs + out],
-                };
-                for (vector, &value) in (0..).zip(vectors) {
-                    let value = if mixed.is_empty() { apply(b, self.stencil.epilogue, value) } else { value };
-                    b.store(at.at(start + vector * VECTOR_BYTES as i32), value, LANES);
+                let vector_at = |vector: usize| at.at(start + vector as i32 * VECTOR_BYTES as i32);
+                if let Some(mixed) = mixed.get(row) {
+                    for (vector, &value) in mixed[out].iter().enumerate() {
+                        b.store(vector_at(vector), value, LANES);
+                    }
+                    continue;
+                }
+                for (register, &sum) in sums[row * outs + out].iter().enumerate() {
+                    let first = register * R::VECTORS as usize;
+                    if self.stencil.epilogue.expr.is_none() {
+                        sum.store(b, vector_at(first));
+                        continue;
+                    }
+                    for vector in 0..R::VECTORS {
+                        let value = sum.vector(b, vector);
+                        let value = apply(b, self.stencil.epilogue, value);
+                        b.store(vector_at(first + vector as usize), value, LANES);
+                    }
                 }
             }
         }
     }
 
     /// The planes that follow from one row's channels, each a list of vectors.
-    fn mix(&self, b: &mut KernelBuilder, sums: &[Vec<Vreg>]) -> Vec<Vec<Vreg>> {
+    fn mix(&self, b: &mut KernelBuilder, sums: &[Vec<R>]) -> Vec<Vec<Vreg>> {
         let (Some(then), Some((w, bias))) = (&self.stencil.then, self.args.then) else { return Vec::new() };
         let channels: Vec<Vec<Vreg>> = sums
             .iter()
-            .map(|sums| sums.iter().map(|&sum| apply(b, self.stencil.epilogue, sum)).collect())
+            .map(|sums| {
+                let vectors = sums.iter().flat_map(|&sum| (0..R::VECTORS).map(move |vector| (sum, vector)));
+                let apply = |(sum, vector): (R, u32)| {
+                    let value = sum.vector(b, vector);
+                    apply(b, self.stencil.epilogue, value)
+                };
+                vectors.map(apply).collect()
+            })
             .collect();
         let vectors = channels.first().map_or(0, Vec::len);
         let mut planes = Vec::new();
@@ -318,6 +353,16 @@ impl<'a> Tile<'a> {
         }
         planes
     }
+}
+
+/// A register with one f32 from memory in every lane, or 0.
+fn splat<R: Register>(b: &mut KernelBuilder, from: Option<Addr>) -> R {
+    let register = R::new(b);
+    match from {
+        Some(addr) => register.load_splat(b, addr),
+        None => R::start(b, &[register], None),
+    }
+    register
 }
 
 /// An epilogue that reads no buffer.

@@ -3,7 +3,7 @@
 use super::Problem;
 use crate::kernels::ir::{
     Addr, Arg, Count, Inst, Int, Kernel, LANES, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Stmt, VecUnary, Vreg,
-    Wide, WideInst, WideOperand,
+    WIDE_LANES, Wide, WideInst, WideOperand,
 };
 
 /// Which variables are assigned, by number.
@@ -188,6 +188,13 @@ impl<'a> Verifier<'a> {
     fn wide_inst(&mut self, inst: WideInst, assigned: &mut Assigned) {
         match inst {
             WideInst::Splat { dst, .. } => self.set_wide(dst, assigned),
+            WideInst::LoadPart { dst, addr, lanes, .. } => {
+                if !(1..WIDE_LANES as u8).contains(&lanes) {
+                    self.report(format!("{lanes} lanes of a wide register"));
+                }
+                self.addr(addr, assigned);
+                self.set_wide(dst, assigned);
+            }
             WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {
                 self.addr(addr, assigned);
                 self.set_wide(dst, assigned);
@@ -199,6 +206,10 @@ impl<'a> Verifier<'a> {
                     WideOperand::Reg(reg) => self.wide(reg, assigned),
                     WideOperand::Mem(addr) | WideOperand::Splat(addr) => self.addr(addr, assigned),
                 }
+            }
+            WideInst::Store { addr, src } => {
+                self.addr(addr, assigned);
+                self.wide(src, assigned);
             }
             WideInst::Half { dst, src, .. } => {
                 self.wide(src, assigned);

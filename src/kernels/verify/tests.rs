@@ -231,6 +231,14 @@ fn finds_malformed_statements() {
         let wide = k.wide();
         drop_reg(k.half(wide, true));
     });
+    found("16 lanes of a wide register", &|k, p| {
+        let dst = k.wide();
+        k.wide_inst(WideInst::LoadPart { dst, addr: p.at(0), lanes: 16, last: false });
+    });
+    found("w0 may be read before", &|k, p| {
+        let src = k.wide();
+        k.wide_inst(WideInst::Store { addr: p.at(0), src });
+    });
     found("there is no w3", &|k, _| k.wide_inst(WideInst::Splat { dst: Wide(3), bits: 0 }));
     found("6 is no multiple", &|k, p| {
         let (acc, b) = (k.wide(), WideOperand::Splat(p.at(6)));

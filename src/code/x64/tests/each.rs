@@ -2,7 +2,7 @@
 
 use super::harness::{Case, at, check, numbers};
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Addr, Cmp, Count, Inst, Offset, Ptr, Spills, VecBinary, VecUnary, Vreg};
+use crate::kernels::ir::{Addr, Cmp, Count, Inst, Offset, Ptr, Spills, VecBinary, VecUnary, Vreg, WideInst};
 
 const WORDS: usize = 64;
 
@@ -190,8 +190,9 @@ fn partial_accesses_touch_their_lanes_alone() {
             k.store(out.at(0), loaded, 8);
         });
         access(format!("load last {name}"), [lanes, 8], [0, 0], |k, input, out| {
-            let loaded = k.load_last(input.at(0), lanes);
-            k.store(out.at(0), loaded, 8);
+            let dst = k.vreg();
+            k.inst(Inst::LoadLast { dst, addr: input.at(0), lanes: lanes as u8 });
+            k.store(out.at(0), dst, 8);
         });
         access(format!("store {name}"), [9, lanes], [0, 0], |k, input, out| {
             let loaded = k.load(input.at(4), 8);
@@ -201,6 +202,19 @@ fn partial_accesses_touch_their_lanes_alone() {
             let loaded = k.load(input.at(400), lanes);
             k.store(out.at(-400), loaded, lanes);
         });
+    }
+}
+
+#[test]
+fn partial_accesses_of_wide_registers_touch_their_lanes_alone() {
+    for lanes in 1..=15 {
+        for last in [false, true] {
+            access(format!("load {lanes} lanes, last: {last}"), [lanes, 16], [0, 0], |k, input, out| {
+                let dst = k.wide();
+                k.wide_inst(WideInst::LoadPart { dst, addr: input.at(0), lanes: lanes as u8, last });
+                k.wide_inst(WideInst::Store { addr: out.at(0), src: dst });
+            });
+        }
     }
 }
 

@@ -137,11 +137,18 @@ impl Writer {
     fn wide_inst(&mut self, k: &mut KernelBuilder) {
         let (dst, a) = (self.rng.pick(&self.wides), self.rng.pick(&self.wides));
         let addr = self.input().at(self.offset());
-        let inst = match self.rng.below(8) {
+        let inst = match self.rng.below(10) {
             0 => WideInst::Splat { dst, bits: 0 },
             1 => WideInst::Splat { dst, bits: self.constant() },
             2 => WideInst::Load { dst, addr },
             3 => WideInst::LoadSplat { dst, addr },
+            8 => WideInst::LoadPart {
+                dst,
+                addr,
+                lanes: 1 + self.rng.below(15) as u8,
+                last: self.rng.below(2) == 0,
+            },
+            9 => WideInst::Store { addr: self.rng.pick(&self.outputs).at(self.offset()), src: a },
             4 | 5 => WideInst::Half { dst: self.float(), src: a, high: self.rng.below(2) == 0 },
             _ => {
                 let b = match self.rng.below(3) {

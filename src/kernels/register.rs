@@ -1,14 +1,16 @@
-//! The registers that a tile's sums are in.
+//! The registers that a tile's sums are in: of 8 lanes, or of 16.
 
-use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Addr, Inst, Operand, VECTOR_BYTES, Vreg, Wide, WideInst, WideOperand};
+use super::build::KernelBuilder;
+use super::ir::{Addr, Inst, LANES, Operand, VECTOR_BYTES, Vreg, Wide, WideInst, WideOperand};
 
-/// A register of output channels: one block of them, or two.
+/// A register of one vector or two: blocks of output channels, or columns of a row.
 pub(super) trait Register: Copy {
-    /// Blocks of channels.
-    const BLOCKS: u32;
+    /// Vectors of 8 lanes.
+    const VECTORS: u32;
+    /// Lanes.
+    const LANES: usize = LANES * Self::VECTORS as usize;
     /// Bytes.
-    const BYTES: i32 = VECTOR_BYTES as i32 * Self::BLOCKS as i32;
+    const BYTES: i32 = VECTOR_BYTES as i32 * Self::VECTORS as i32;
 
     /// A new one, unassigned.
     fn new(k: &mut KernelBuilder) -> Self;
@@ -17,6 +19,11 @@ pub(super) trait Register: Copy {
     fn start(k: &mut KernelBuilder, registers: &[Self], from: Option<Addr>);
 
     fn load(self, k: &mut KernelBuilder, addr: Addr);
+
+    /// The first lanes from memory, fewer than there are, or the last ones; 0 in the others.
+    fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool);
+
+    fn store(self, k: &mut KernelBuilder, addr: Addr);
 
     /// One f32 in every lane.
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr);
@@ -30,12 +37,12 @@ pub(super) trait Register: Copy {
     /// `self += a · b`, `b` one f32 in memory; false where there is no such operation, and nothing happens.
     fn fma_splat(self, k: &mut KernelBuilder, a: Self, b: Addr) -> bool;
 
-    /// A block of it.
-    fn block(self, k: &mut KernelBuilder, block: u32) -> Vreg;
+    /// A vector of it.
+    fn vector(self, k: &mut KernelBuilder, vector: u32) -> Vreg;
 }
 
 impl Register for Vreg {
-    const BLOCKS: u32 = 1;
+    const VECTORS: u32 = 1;
 
     fn new(k: &mut KernelBuilder) -> Vreg {
         k.vreg()
@@ -55,6 +62,15 @@ impl Register for Vreg {
         k.inst(Inst::Load { dst: self, addr });
     }
 
+    fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool) {
+        let (dst, lanes) = (self, lanes as u8);
+        k.inst(if last { Inst::LoadLast { dst, addr, lanes } } else { Inst::LoadPart { dst, addr, lanes } });
+    }
+
+    fn store(self, k: &mut KernelBuilder, addr: Addr) {
+        k.inst(Inst::Store { addr, src: self });
+    }
+
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {
         k.inst(Inst::LoadSplat { dst: self, addr });
     }
@@ -71,13 +87,13 @@ impl Register for Vreg {
         false
     }
 
-    fn block(self, _: &mut KernelBuilder, _: u32) -> Vreg {
+    fn vector(self, _: &mut KernelBuilder, _: u32) -> Vreg {
         self
     }
 }
 
 impl Register for Wide {
-    const BLOCKS: u32 = 2;
+    const VECTORS: u32 = 2;
 
     fn new(k: &mut KernelBuilder) -> Wide {
         k.wide()
@@ -94,6 +110,14 @@ impl Register for Wide {
 
     fn load(self, k: &mut KernelBuilder, addr: Addr) {
         k.wide_inst(WideInst::Load { dst: self, addr });
+    }
+
+    fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool) {
+        k.wide_inst(WideInst::LoadPart { dst: self, addr, lanes: lanes as u8, last });
+    }
+
+    fn store(self, k: &mut KernelBuilder, addr: Addr) {
+        k.wide_inst(WideInst::Store { addr, src: self });
     }
 
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {
@@ -113,7 +137,7 @@ impl Register for Wide {
         true
     }
 
-    fn block(self, k: &mut KernelBuilder, block: u32) -> Vreg {
-        k.half(self, block == 1)
+    fn vector(self, k: &mut KernelBuilder, vector: u32) -> Vreg {
+        k.half(self, vector == 1)
     }
 }
