@@ -43,7 +43,13 @@ pub(super) fn lower(
     Ok(vec![nests])
 }
 
-/// Of planes, where the window is a stencil.
+/// Whether a weight is one number for all lanes, not one for each channel of a block, and its bytes.
+fn lanes_of_weights(task: &Depthwise, kind: LayoutKind) -> (bool, i64) {
+    let splat = task.shared || kind == LayoutKind::Planar;
+    (splat, if splat { 4 } else { VECTOR_BYTES })
+}
+
+/// Where the window is a stencil.
 fn stencil(task: &Depthwise, out: BufferId, low: &mut Lowering) -> Result<Option<Vec<Nest>>, LowerError> {
     let whole = |count: u64| Phase { start: 0, step: 1, count: count as u32 };
     let (x, view) = (low.view(task.x), low.view(out));
@@ -52,18 +58,20 @@ fn stencil(task: &Depthwise, out: BufferId, low: &mut Lowering) -> Result<Option
         return Ok(None);
     }
     let Some(planes) = Planes::of(&task.taps, task.stride[0], task.x, out, low) else { return Ok(None) };
-    let weight = |tap: usize| Some(Weight { offset: 4 * tap as i32, known: None });
-    let per_plane = if task.shared { 0 } else { 4 * task.taps.len() as i64 };
+    let (splat, weight_bytes) = lanes_of_weights(task, view.kind);
+    let weight = |tap: usize| Some(Weight { offset: weight_bytes as i32 * tap as i32, known: None });
+    let per_plane = if task.shared { 0 } else { weight_bytes * task.taps.len() as i64 };
     let stencil = Stencil {
         taps: &task.taps,
         step: i64::from(task.stride[0]),
+        splat,
         weights: vec![(0..task.taps.len()).map(weight).collect()],
         epilogue: &task.epilogue,
-        dims: vec![view.dims[0], view.dims[1]],
+        dims: vec![view.dims[0], view.planes()],
         x_strides: x.strides[..2].to_vec(),
         w: low.view(task.w).arg(0, &[0, per_plane]),
         out_strides: view.strides[..2].to_vec(),
-        bias: task.bias.map(|bias| low.view(bias).arg(0, &[0, 4])),
+        bias: task.bias.map(|bias| low.view(bias).arg(0, &[0, view.column_bytes()])),
         out_start: 0,
         then: None,
     };
@@ -91,9 +99,7 @@ fn tile_rows(
     let src = c.ptr(x.arg(start, &[x.strides[0], x.strides[1], rows * sy * x.strides[2]]));
     let dst = c.ptr(frame.arg(out));
     let count = c.int(tiles.count as i64);
-    // A weight is one number for all lanes, or one for each channel of a block.
-    let splat = task.shared || kind == LayoutKind::Planar;
-    let weight_bytes = if splat { 4 } else { VECTOR_BYTES };
+    let (splat, weight_bytes) = lanes_of_weights(task, kind);
     let w = low.view(task.w);
     let plane_weights = if task.shared { 0 } else { weight_bytes * task.taps.len() as i64 };
     let w = c.ptr(w.arg(0, &[0, plane_weights, 0]));

@@ -138,6 +138,7 @@ fn stencil(task: &PlanarConv, out: BufferId, low: &mut Lowering) -> Result<Optio
         let stencil = Stencil {
             taps: &task.taps,
             step: i64::from(task.stride[0]),
+            splat: true,
             weights,
             epilogue: &task.epilogue,
             dims: vec![view.dims[0], task.groups, tiles],

@@ -121,6 +121,7 @@ impl Display for WideInst {
         match self {
             WideInst::Splat { dst, bits } => write!(f, "{dst} = splat {}", Bits(*bits)),
             WideInst::Load { dst, addr } => write!(f, "{dst} = load {addr}"),
+            WideInst::LoadTwice { dst, addr } => write!(f, "{dst} = load twice {addr}"),
             WideInst::LoadPart { dst, addr, lanes, last } => {
                 let which = if *last { "last " } else { "" };
                 write!(f, "{dst} = load {which}{lanes} of {addr}")

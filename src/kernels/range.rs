@@ -281,6 +281,7 @@ impl Analysis<'_> {
                 WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
                     self.touch(addr, at, 2 * VECTOR, false, state)
                 }
+                WideInst::LoadTwice { addr, .. } => self.touch(addr, at, VECTOR, false, state),
                 WideInst::LoadPart { addr, lanes, .. } => {
                     self.touch(addr, at, 4 * i64::from(lanes), false, state)
                 }

@@ -20,6 +20,9 @@ pub(super) trait Register: Copy {
 
     fn load(self, k: &mut KernelBuilder, addr: Addr);
 
+    /// A vector from memory in each of its vectors.
+    fn load_vector(self, k: &mut KernelBuilder, addr: Addr);
+
     /// The first lanes from memory, fewer than there are, or the last ones; 0 in the others.
     fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool);
 
@@ -60,6 +63,10 @@ impl Register for Vreg {
 
     fn load(self, k: &mut KernelBuilder, addr: Addr) {
         k.inst(Inst::Load { dst: self, addr });
+    }
+
+    fn load_vector(self, k: &mut KernelBuilder, addr: Addr) {
+        self.load(k, addr);
     }
 
     fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool) {
@@ -110,6 +117,10 @@ impl Register for Wide {
 
     fn load(self, k: &mut KernelBuilder, addr: Addr) {
         k.wide_inst(WideInst::Load { dst: self, addr });
+    }
+
+    fn load_vector(self, k: &mut KernelBuilder, addr: Addr) {
+        k.wide_inst(WideInst::LoadTwice { dst: self, addr });
     }
 
     fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool) {

@@ -264,7 +264,7 @@ impl Decoder {
         let pick = |n: u32| self.wides[n as usize % self.wides.len()];
         let (x, y, acc) = (pick(a), pick(a >> 8), pick(c));
         let addr = Self::near(self.number_in, b);
-        let inst = match kind / 64 % 10 {
+        let inst = match kind / 64 % 11 {
             0 => WideInst::Half { dst: self.target(c, false), src: x, high: b & 1 == 1 },
             1 => WideInst::Fma { acc, a: x, b: WideOperand::Mem(addr) },
             2 => WideInst::Fma { acc, a: x, b: WideOperand::Splat(addr) },
@@ -278,6 +278,7 @@ impl Decoder {
                 match load {
                     5 => WideInst::Splat { dst, bits: if b & 7 == 0 { 0 } else { (b as f32).to_bits() } },
                     6 => WideInst::Load { dst, addr },
+                    10 => WideInst::LoadTwice { dst, addr },
                     9 => WideInst::LoadPart { dst, addr, lanes: (c % 15 + 1) as u8, last: c & 16 == 0 },
                     _ => WideInst::LoadSplat { dst, addr },
                 }

@@ -263,6 +263,10 @@ impl<'f> Emitter<'_, 'f> {
         let (dst, value) = match inst {
             WideInst::Splat { dst, bits } => (dst, [self.lanes.splat(bits); 2]),
             WideInst::Load { dst, addr } => (dst, self.load_wide(addr)?),
+            WideInst::LoadTwice { dst, addr } => {
+                let ptr = self.ptr(addr.ptr)?;
+                (dst, [self.lanes.load(ptr, addr.offset, LANES as u8)?; 2])
+            }
             WideInst::LoadPart { dst, addr, lanes, last } => (dst, self.load_part_wide(addr, lanes, last)?),
             WideInst::LoadSplat { dst, addr } => (dst, self.splat_wide(addr)?),
             WideInst::Fma { acc, a, b } => {

@@ -353,6 +353,7 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
         Inst::Wide(inst) => match inst {
             WideInst::Splat { dst, .. } => add(wide(*dst), Role::Def),
             WideInst::Load { dst, addr }
+            | WideInst::LoadTwice { dst, addr }
             | WideInst::LoadPart { dst, addr, .. }
             | WideInst::LoadSplat { dst, addr } => {
                 add(pointer(addr.ptr), Role::Use);

@@ -25,6 +25,10 @@ impl Emitter<'_> {
                 let (memory, target) = (self.memory(addr)?, zmm(self.target_wide(dst)?));
                 self.op(Instruction::with2(Code::EVEX_Vmovups_zmm_k1z_zmmm512, target, memory))
             }
+            WideInst::LoadTwice { dst, addr } => {
+                let (memory, target) = (self.memory(addr)?, zmm(self.target_wide(dst)?));
+                self.op(Instruction::with2(Code::EVEX_Vbroadcastf64x4_zmm_k1z_m256, target, memory))
+            }
             WideInst::LoadPart { dst, addr, lanes, last } => {
                 let missing = WIDE_LANES as u32 - u32::from(lanes);
                 // What is masked is not accessed.

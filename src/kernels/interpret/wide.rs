@@ -9,6 +9,7 @@ impl Machine {
         let (dst, value) = match inst {
             WideInst::Splat { dst, bits } => (dst, [[bits; LANES]; 2]),
             WideInst::Load { dst, addr } => (dst, self.load_wide(addr, memory)?),
+            WideInst::LoadTwice { dst, addr } => (dst, [memory.load_vector(self.place(addr)?)?; 2]),
             WideInst::LoadPart { dst, addr, lanes, last } => {
                 let place = self.place(addr)?;
                 let first = if last { 2 * LANES - usize::from(lanes) } else { 0 };

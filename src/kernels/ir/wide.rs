@@ -37,6 +37,13 @@ pub enum WideInst {
         /// The first lane.
         addr: Addr,
     },
+    /// 8 lanes from memory, twice.
+    LoadTwice {
+        /// Assigned.
+        dst: Wide,
+        /// The first lane.
+        addr: Addr,
+    },
     /// Some lanes from memory, 0 in the others.
     LoadPart {
         /// Assigned.

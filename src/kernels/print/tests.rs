@@ -22,6 +22,7 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         k.lookup(row, x, y.at(0), (-4, 4));
         let (a, b) = (k.wide(), k.wide());
         k.wide_inst(WideInst::Load { dst: a, addr: x.at(64) });
+        k.wide_inst(WideInst::LoadTwice { dst: b, addr: x.at(8) });
         k.wide_inst(WideInst::LoadPart { dst: b, addr: x.at(0), lanes: 9, last: false });
         k.wide_inst(WideInst::LoadPart { dst: b, addr: x.at(0), lanes: 3, last: true });
         k.wide_inst(WideInst::LoadSplat { dst: b, addr: x.at(4) });
@@ -79,6 +80,7 @@ k0: kernel demo(p0, p1, i2)
     p0 = p0 + 32
     p2 = p0 + lookup [p1] in -4..=4
     w0 = load [p0 + 64]
+    w1 = load twice [p0 + 8]
     w1 = load 9 of [p0]
     w1 = load last 3 of [p0]
     w1 = load splat [p0 + 4]

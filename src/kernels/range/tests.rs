@@ -83,7 +83,7 @@ fn statements(depth: u32) -> BoxedStrategy<Vec<Stmt>> {
             lanes,
         })
     });
-    let wide = (0u32..3, -9i32..9, 0u8..7).prop_map(|(ptr, offset, kind)| {
+    let wide = (0u32..3, -9i32..9, 0u8..8).prop_map(|(ptr, offset, kind)| {
         let (addr, acc) = (Ptr(ptr).at(4 * offset), Wide(0));
         let start = Stmt::Inst(Inst::Wide(WideInst::Splat { dst: acc, bits: 0 }));
         let read = Stmt::Inst(Inst::Wide(match kind {
@@ -97,7 +97,8 @@ fn statements(depth: u32) -> BoxedStrategy<Vec<Stmt>> {
                 lanes: (offset + 10) as u8 % 15 + 1,
                 last: offset & 1 == 0,
             },
-            5 => WideInst::Fma { acc, a: acc, b: WideOperand::Mem(addr) },
+            5 => WideInst::LoadTwice { dst: acc, addr },
+            6 => WideInst::Fma { acc, a: acc, b: WideOperand::Mem(addr) },
             _ => WideInst::Fma { acc, a: acc, b: WideOperand::Splat(addr) },
         }));
         Stmt::Loop { count: Count::Static(1), body: vec![start, read] }

@@ -1,5 +1,6 @@
-//! Windows over one channel of planes: outputs of several rows share the elements that they load, and the weights
-//! stay in registers. Planes may lie bare, without a halo: elements outside are zeros made in registers.
+//! Windows over each channel by itself: outputs of several rows share the elements that they load, and the weights
+//! stay in registers. A column is one element of a plane, or the 8 channels of a pixel in a block. Planes may lie bare,
+//! without a halo: elements outside are zeros made in registers.
 //!
 //! A tile is some rows times some vectors in some output channels. Every output sums its taps in the order of the list,
 //! so bits are those of one row at a time with a halo.
@@ -10,7 +11,7 @@ mod tile;
 use super::axes::pieces;
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
-use super::ir::{Count, Int, LANES, Spills, Vreg, WIDE_LANES, Wide};
+use super::ir::{Count, Int, LANES, Spills, VECTOR_BYTES, Vreg, Wide};
 use super::lower::{LowerError, Lowering};
 use super::register::Register;
 use super::step::{Call, CallArg, Nest};
@@ -23,11 +24,16 @@ use tile::{Ptrs, Rows, Shape, Tile};
 
 pub(super) use tile::Weight;
 
+/// Pixels of blocks from which on rows that share loads pay.
+const BLOCKS: u64 = 8;
+
 /// A task as a stencil: its first dims are lead and planes, or lead, groups and tiles of output channels.
 pub(super) struct Stencil<'a> {
     pub(super) taps: &'a [(i32, i32)],
     /// Step of the output's rows in the input.
     pub(super) step: i64,
+    /// Whether a weight is one number for all lanes, not one for each channel of a block.
+    pub(super) splat: bool,
     /// For each output channel of a tile and each tap, its weight; none where it is known to be 0 and left out.
     pub(super) weights: Vec<Vec<Option<Weight>>>,
     pub(super) epilogue: &'a Epilogue,
@@ -76,16 +82,21 @@ impl Planes {
         let (source, result) = (low.buffer(x), low.buffer(out));
         let [_, _, height, width] = source.dims;
         let [_, _, out_height, out_width] = result.dims;
-        let kinds = [source.layout.kind, result.layout.kind];
+        let kind = result.layout.kind;
         let want = halo(taps, [u64::from(step), 1], [out_height, out_width], [height, width], Fill::Zero);
         let have = source.layout.halo;
         let framed = want.top <= have.top
             && want.bottom <= have.bottom
             && want.left <= have.left
             && want.right <= have.right;
-        let bare = have.is_none() && stencil::reads_bare([width, out_width], Fill::Zero);
-        let long = out_width >= LANES as u64;
-        (kinds == [LayoutKind::Planar; 2] && long && (framed || bare)).then(|| Planes {
+        let fits = match kind {
+            LayoutKind::Planar => {
+                let bare = have.is_none() && stencil::reads_bare([width, out_width], Fill::Zero);
+                out_width >= LANES as u64 && (framed || bare)
+            }
+            LayoutKind::Blocked => framed && out_width >= BLOCKS,
+        };
+        (source.layout.kind == kind && fits).then(|| Planes {
             x: low.view(x),
             out: low.view(out),
             framed,
@@ -93,9 +104,15 @@ impl Planes {
         })
     }
 
-    /// Whether rows are cut into registers of so many columns: without a halo, none may reach beyond both ends.
-    fn long_enough(&self, lanes: usize) -> bool {
-        let least = if self.framed { lanes } else { 2 * lanes };
+    /// Columns of a register.
+    fn columns<R: Register>(&self) -> usize {
+        (R::BYTES as i64 / self.out.column_bytes()) as usize
+    }
+
+    /// Whether rows can be cut into registers: without a halo, none may reach beyond both ends.
+    fn long_enough<R: Register>(&self) -> bool {
+        let columns = self.columns::<R>();
+        let least = if self.framed { columns } else { 2 * columns };
         self.x.dims[3].min(self.out.dims[3]) >= least as u64
     }
 }
@@ -111,7 +128,7 @@ struct Blocks {
 
 impl Stencil<'_> {
     pub(super) fn lower(&self, planes: &Planes, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
-        if low.target().has_wide() && planes.long_enough(WIDE_LANES) {
+        if low.target().has_wide() && planes.long_enough::<Wide>() {
             self.lower_in::<Wide>(planes, low)
         } else {
             self.lower_in::<Vreg>(planes, low)
@@ -125,11 +142,12 @@ impl Stencil<'_> {
         low: &mut Lowering<'_>,
     ) -> Result<Vec<Nest>, LowerError> {
         let [_, _, height, width] = planes.out.dims;
-        let columns = columns(self.taps, [planes.x.dims[3], width], planes.framed, R::LANES);
-        let shape = Shape::choose::<R>(self, planes.x.strides[2], [height, columns.middle]);
+        let columns = columns(self.taps, [planes.x.dims[3], width], planes.framed, planes.columns::<R>());
+        let shape = Shape::choose::<R>(self, &planes.x, [height, columns.middle]);
         let mut nests = Vec::new();
         for blocks in self.blocks(planes, height, shape.rows) {
-            let work = blocks.rows.count as u64 * width.div_ceil(LANES as u64) * self.taps.len() as u64;
+            let vectors = (width * planes.out.column_bytes() as u64).div_ceil(VECTOR_BYTES as u64);
+            let work = blocks.rows.count as u64 * vectors * self.taps.len() as u64;
             let at_once = rows_at_once(blocks.count, work * self.weights.len() as u64);
             for (first, size, count) in pieces(blocks.count, at_once) {
                 let start = blocks.start + first * blocks.rows.count as u64;
@@ -194,7 +212,11 @@ impl Stencil<'_> {
             shape.registers,
             R::LANES,
             self.weights.len(),
-            if *framed { "" } else { "_bare" }
+            match (out.kind, framed) {
+                (LayoutKind::Blocked, _) => "_blocks",
+                (LayoutKind::Planar, false) => "_bare",
+                (LayoutKind::Planar, true) => "",
+            }
         );
         let mut c = CallBuilder::new(name);
         let (tiles, per_tile) = (count as i64, rows.count as i64);
@@ -217,14 +239,15 @@ impl Stencil<'_> {
         let registers = shape.registers as u64;
         let counts = [columns.middle / registers, columns.middle % registers].map(|n| c.int(n as i64));
         let several = (count > 1).then(|| c.int(tiles));
-        let moved = 4 * columns.moved() as i64;
+        let column = out.column_bytes();
+        let moved = column * columns.moved() as i64;
         let next = match several {
             Some(_) => vec![(src, c.int(src_step - moved)), (dst, c.int(dst_step - moved))],
             None => Vec::new(),
         };
         let ptrs = tile::Ptrs { src, dst, x: c.b.ptr(), plane: c.b.ptr(), out: c.b.ptr() };
         let tile: Tile<'_, R> =
-            Tile::new(self, shape, rows, tile::Args { w, bias, then, pitches, plane }, &mut c.b);
+            Tile::new(self, shape, rows, tile::Args { w, bias, then, pitches, plane, column }, &mut c.b);
         each_row(&mut c.b, several, &next, |b| row_of_tiles(b, &tile, columns, &ptrs, counts));
         Ok(c.finish(Spills::Allowed, low))
     }

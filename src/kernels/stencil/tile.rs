@@ -6,6 +6,7 @@ use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Addr, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
 use crate::kernels::pointwise;
 use crate::kernels::register::Register;
+use crate::plan::View;
 use crate::plan::task::Epilogue;
 
 /// Registers of 8 lanes.
@@ -51,13 +52,13 @@ pub(super) struct Rows {
 }
 
 impl Shape {
-    /// The cheapest for so many rows that are `pitch` bytes apart, of so many whole registers, by loads and multiply-adds, two of each a cycle.
-    pub(super) fn choose<R: Register>(stencil: &Stencil<'_>, pitch: i64, [height, whole]: [u64; 2]) -> Shape {
+    /// The cheapest for so many rows of so many whole registers, by loads and multiply-adds, two of each a cycle.
+    pub(super) fn choose<R: Register>(stencil: &Stencil<'_>, x: &View, [height, whole]: [u64; 2]) -> Shape {
         let there = if R::LANES > LANES { WIDE_REGISTERS } else { REGISTERS };
         let distinct = distinct(stencil).len();
         let outs = stencil.weights.len();
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
-        let most = if pitch % SAME_LINES == 0 { 2 } else { 4 };
+        let most = if x.strides[2] % SAME_LINES == 0 { 2 } else { 4 };
         let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false });
         for rows in 1..=most.min(height as usize) {
             for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
@@ -67,7 +68,7 @@ impl Shape {
                 if sums + 2 > there || !resident && sums + registers + 2 > there {
                     continue;
                 }
-                let loaded = loads::<R>(stencil, rows) * registers as f64;
+                let loaded = loads::<R>(stencil, x.column_bytes(), rows) * registers as f64;
                 let weights = if resident { 0 } else { rows * uses };
                 let pointers = (rows * outs) as f64 + rows as f64 * stencil.step as f64;
                 let slots = loaded + weights as f64;
@@ -85,9 +86,9 @@ impl Shape {
     }
 }
 
-/// Loads that some rows take for one register of each; those across two cache lines count twice: of those that are not
-/// aligned every other one of 8 lanes, and nearly all of 16.
-fn loads<R: Register>(stencil: &Stencil<'_>, rows: usize) -> f64 {
+/// Loads that some rows take for one register of each; those across two cache lines count twice: of elements that are
+/// not aligned every other register of 8 lanes and nearly all of 16, of blocks every other one of 16.
+fn loads<R: Register>(stencil: &Stencil<'_>, column: i64, rows: usize) -> f64 {
     let mut found: Vec<(i64, i32)> = Vec::new();
     for row in 0..rows as i64 {
         for &(dy, dx) in stencil.taps {
@@ -97,8 +98,15 @@ fn loads<R: Register>(stencil: &Stencil<'_>, rows: usize) -> f64 {
             }
         }
     }
-    let across = if R::LANES > LANES { 2.0 } else { 1.5 };
-    found.iter().map(|(_, dx)| if dx % R::LANES as i32 == 0 { 1.0 } else { across }).sum()
+    let wide = R::LANES > LANES;
+    let each = |dx: i32| match (column == VECTOR_BYTES, wide) {
+        (true, false) => 1.0,
+        (true, true) => 1.5,
+        (false, _) if dx % R::LANES as i32 == 0 => 1.0,
+        (false, false) => 1.5,
+        (false, true) => 2.0,
+    };
+    found.iter().map(|&(_, dx)| each(dx)).sum()
 }
 
 /// The weights, equal ones once.
@@ -141,6 +149,8 @@ pub(super) struct Args {
     /// Bytes from row to row of the input and of the output, and from plane to plane of the output.
     pub(super) pitches: [Int; 2],
     pub(super) plane: Option<Int>,
+    /// Bytes of a column.
+    pub(super) column: i64,
 }
 
 /// The products of an element: which sum of a vector takes it, by which weight.
@@ -156,9 +166,9 @@ impl<'a, R: Register> Tile<'a, R> {
         b: &mut KernelBuilder,
     ) -> Tile<'a, R> {
         let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
-        let held =
-            weights.into_iter().map(|weight| (weight, splat(b, Some(args.w.at(weight.offset))))).collect();
-        Tile { stencil, shape, rows, args, held }
+        let mut tile = Tile { stencil, shape, rows, args, held: Vec::new() };
+        tile.held = weights.into_iter().map(|weight| (weight, tile.weight(b, &weight))).collect();
+        tile
     }
 
     /// Registers of a row.
@@ -172,9 +182,13 @@ impl<'a, R: Register> Tile<'a, R> {
         // Sums by row, output channel and register.
         let mut sums: Vec<Vec<R>> = Vec::new();
         for _ in 0..self.rows.count {
-            for out in 0..outs as i32 {
-                let from = self.args.bias.map(|bias| bias.at(4 * out));
-                sums.push((0..registers).map(|_| splat(b, from)).collect());
+            for out in 0..outs as i64 {
+                let one = self.args.column < VECTOR_BYTES;
+                let start = |b: &mut KernelBuilder| match self.args.bias {
+                    Some(bias) => of_channel(b, bias.at(self.bytes(out)), one),
+                    None => zero(b),
+                };
+                sums.push((0..registers).map(|_| start(b)).collect());
             }
         }
         let (there, below) = (self.rows.above, self.rows.reads - self.rows.below);
@@ -187,7 +201,7 @@ impl<'a, R: Register> Tile<'a, R> {
             }
             for (dx, products) in self.elements(row) {
                 let access = if inside { cut.access(dx, R::LANES) } else { Access::Nothing };
-                let start = 4 * (column + dx) as i32;
+                let start = self.bytes(column + dx);
                 self.multiply(b, &sums, &products, at, start, access);
             }
         }
@@ -221,7 +235,12 @@ impl<'a, R: Register> Tile<'a, R> {
     /// A weight in a register: where it stays, or loaded.
     fn weight(&self, b: &mut KernelBuilder, weight: &Weight) -> R {
         let held = self.held.iter().find(|(other, _)| other.same(weight)).map(|(_, held)| *held);
-        held.unwrap_or_else(|| splat(b, Some(self.args.w.at(weight.offset))))
+        held.unwrap_or_else(|| of_channel(b, self.args.w.at(weight.offset), self.stencil.splat))
+    }
+
+    /// Bytes that so many columns are apart.
+    fn bytes(&self, columns: i64) -> i32 {
+        (self.args.column * columns) as i32
     }
 
     /// Adds the products of the registers `start` bytes from a pointer.
@@ -279,7 +298,7 @@ impl<'a, R: Register> Tile<'a, R> {
     fn finish(&self, b: &mut KernelBuilder, ptrs: &Ptrs, sums: &[Vec<R>], column: i64) {
         let planes = self.stencil.out_planes();
         let outs = self.stencil.weights.len();
-        let start = 4 * column as i32;
+        let start = self.bytes(column);
         // Channels that go on together do so row by row.
         let mixed: Vec<Vec<Vec<Vreg>>> = match self.stencil.then {
             None => Vec::new(),
@@ -355,13 +374,20 @@ impl<'a, R: Register> Tile<'a, R> {
     }
 }
 
-/// A register with one f32 from memory in every lane, or 0.
-fn splat<R: Register>(b: &mut KernelBuilder, from: Option<Addr>) -> R {
+/// What belongs to a channel, in every lane that is of it: one number, or those of a block.
+fn of_channel<R: Register>(b: &mut KernelBuilder, at: Addr, one: bool) -> R {
     let register = R::new(b);
-    match from {
-        Some(addr) => register.load_splat(b, addr),
-        None => R::start(b, &[register], None),
+    if one {
+        register.load_splat(b, at);
+    } else {
+        register.load_vector(b, at);
     }
+    register
+}
+
+fn zero<R: Register>(b: &mut KernelBuilder) -> R {
+    let register = R::new(b);
+    R::start(b, &[register], None);
     register
 }
 

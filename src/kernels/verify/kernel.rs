@@ -195,7 +195,9 @@ impl<'a> Verifier<'a> {
                 self.addr(addr, assigned);
                 self.set_wide(dst, assigned);
             }
-            WideInst::Load { dst, addr } | WideInst::LoadSplat { dst, addr } => {
+            WideInst::Load { dst, addr }
+            | WideInst::LoadTwice { dst, addr }
+            | WideInst::LoadSplat { dst, addr } => {
                 self.addr(addr, assigned);
                 self.set_wide(dst, assigned);
             }

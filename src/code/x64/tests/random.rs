@@ -137,11 +137,12 @@ impl Writer {
     fn wide_inst(&mut self, k: &mut KernelBuilder) {
         let (dst, a) = (self.rng.pick(&self.wides), self.rng.pick(&self.wides));
         let addr = self.input().at(self.offset());
-        let inst = match self.rng.below(10) {
+        let inst = match self.rng.below(11) {
             0 => WideInst::Splat { dst, bits: 0 },
             1 => WideInst::Splat { dst, bits: self.constant() },
             2 => WideInst::Load { dst, addr },
             3 => WideInst::LoadSplat { dst, addr },
+            10 => WideInst::LoadTwice { dst, addr },
             8 => WideInst::LoadPart {
                 dst,
                 addr,
