@@ -17,6 +17,7 @@ use crate::plan::stencil::is_stencil;
 use crate::plan::task::PlanarConv;
 use crate::plan::{BufferId, LayoutKind, View};
 
+mod products;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,9 @@ pub(super) fn lower(
     low: &mut Lowering,
 ) -> Result<Vec<Vec<Nest>>, LowerError> {
     if let Some(nests) = stencil(task, out, low)? {
+        return Ok(vec![nests]);
+    }
+    if let Some(nests) = products::lower(task, out, low)? {
         return Ok(vec![nests]);
     }
     let (x, out) = (low.view(task.x), low.view(out));

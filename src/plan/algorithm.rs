@@ -66,6 +66,8 @@ pub(crate) fn algorithm(graph: &Graph, value: Value, kinds: &[LayoutKind]) -> Op
             Algorithm::Planar,
             format!("the caller's planes of {o} channels are made as they are, from one plane"),
         )
+    } else if between_planes(graph, value) {
+        (Algorithm::Planar, format!("{c} to {o} channels, from the caller's planes to the caller's planes"))
     } else if o < BLOCKED_FROM && c < BLOCKED_FROM {
         (Algorithm::Planar, format!("{c} to {o} channels fill no block"))
     } else if c < BLOCKED_FROM {
@@ -78,14 +80,35 @@ pub(crate) fn algorithm(graph: &Graph, value: Value, kinds: &[LayoutKind]) -> Op
 /// Whether a convolution's sums, or what elementwise functions make of them, go to the caller alone: there nobody
 /// wants blocks, and in one channel there is nothing to sum that blocks are good for. Only of windows that read
 /// adjacent columns of long rows.
-fn only_seen_outside(graph: &Graph, mut value: Value) -> bool {
+fn only_seen_outside(graph: &Graph, value: Value) -> bool {
     let node = graph.node(value);
     let Op::Conv(conv) = &node.op else { return false };
     let [_, _, _, width] = dims4(&node.ty);
     let taps = conv.window.kernel[0] * conv.window.kernel[1];
-    if conv.window.stride[1] != 1 || taps > TAPS as u64 || width < COLUMNS {
-        return false;
-    }
+    conv.window.stride[1] == 1 && taps <= TAPS as u64 && width >= COLUMNS && goes_outside(graph, value)
+}
+
+/// Pixels from which on a last vector that is not full matters little.
+const PIXELS: u64 = 1024;
+
+/// Whether a 1×1 convolution reads planes of the caller and is made for the caller alone: then it is a product of
+/// matrices in planes, and a conversion into blocks and back would only be added to it.
+fn between_planes(graph: &Graph, value: Value) -> bool {
+    let node = graph.node(value);
+    let Op::Conv(conv) = &node.op else { return false };
+    let window = &conv.window;
+    let [_, _, height, width] = dims4(&node.ty);
+    let same_pixels = |x: &Value| dims4(graph.ty(*x))[2..] == [height, width];
+    let outside = |x: &Value| matches!(graph.node(*x).op, Op::Input(_)) && same_pixels(x);
+    window.kernel == [1, 1]
+        && window.stride == [1, 1]
+        && height * width >= PIXELS
+        && node.args.first().is_some_and(outside)
+        && goes_outside(graph, value)
+}
+
+/// Whether a value, or what elementwise functions make of it, goes to the caller alone.
+fn goes_outside(graph: &Graph, mut value: Value) -> bool {
     loop {
         let mut readers = graph.values().filter(|(_, reader)| reader.args.contains(&value));
         let seen = graph.outputs.iter().any(|output| output.value == value);

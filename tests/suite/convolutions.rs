@@ -172,6 +172,32 @@ proptest! {
         check(&layer(op, [groups, size[0], size[1]], w, [o * groups, oh, ow], relu));
     }
 
+    /// From the caller's planes to the caller's planes, whatever follows the sums.
+    #[test]
+    fn products_of_planes_agree(
+        size in [30u64..=40, 35u64..=45],
+        c in 8u64..=20,
+        o in 8u64..=30,
+        then in prop_oneof![
+            Just(None),
+            Just(Some(UnaryOp::Relu)),
+            Just(Some(UnaryOp::Gelu)),
+            Just(Some(UnaryOp::Mish)),
+        ],
+    ) {
+        let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: Pads::default() };
+        let op = Op::Conv(Conv { window, border: Border::Zero, groups: 1 });
+        let out = [o, size[0], size[1]];
+        let mut layer = layer(op, [c, size[0], size[1]], vec![o, c, 1, 1], out, false);
+        if let Some(then) = then {
+            let (op, ty) = (Op::Unary(then), Type::batched(out));
+            let last = Value(layer.graph.nodes.len() as u32 - 1);
+            layer.graph.nodes.push(Node { op, args: vec![last], ty, name: "then".into(), span: Span::default() });
+            layer.graph.outputs[0].value = Value(last.0 + 1);
+        }
+        check(&layer);
+    }
+
     #[test]
     fn transposed_convolutions_agree(
         window in window(),

@@ -17,7 +17,8 @@ struct Channels {
     steps: [(u32, u32); 2],
 }
 
-fn check(case: &Windowed, channels: &Channels, target: Target) {
+/// Gives the bed that it ran in.
+fn check(case: &Windowed, channels: &Channels, target: Target) -> Bed {
     let Channels { groups, ins, outs, biased, transposed, steps } = *channels;
     // The output has room for all positions of the phase and more.
     let counts = [case.out[2] as u32, case.out[3] as u32];
@@ -86,6 +87,7 @@ fn check(case: &Windowed, channels: &Channels, target: Target) {
         let bound = bound(case.taps.len() * ins as usize, magnitude);
         assert!((actual - expected).abs() <= bound, "{actual}, not {expected} at {at:?}");
     }
+    bed
 }
 
 fn channels() -> impl Strategy<Value = Channels> {
@@ -109,6 +111,29 @@ proptest! {
     #[test]
     fn sums_channels_and_taps(case in windows(), channels in channels(), target in targets()) {
         check(&case, &channels, target);
+    }
+
+    #[test]
+    fn products_of_planes_are_1x1_convolutions(
+        samples in 1..3u64,
+        size in (1..9u64, 1..40u64),
+        channels in (6..20u64, 6..30u64),
+        flags: [bool; 2],
+        target in targets(),
+    ) {
+        let case = Windowed {
+            kind: LayoutKind::Planar,
+            out: [samples, 1, size.0, size.1],
+            size: [size.0, size.1],
+            taps: vec![(0, 0)],
+            stride: [1, 1],
+            halo: Halo::NONE,
+            broadcast: None,
+        };
+        let ((ins, outs), [biased, transposed]) = (channels, flags);
+        let channels = Channels { groups: 1, ins, outs, biased, transposed, steps: [(1, 0); 2] };
+        let bed = check(&case, &channels, target);
+        prop_assert!(bed.kernels.iter().all(|kernel| kernel.name.starts_with("products")));
     }
 }
 
