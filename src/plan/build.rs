@@ -84,8 +84,8 @@ fn own_halos(
     let mut halos = vec![Halo::NONE; graph.nodes.len()];
     for (value, node) in graph.values() {
         let Some(x) = node.args.first() else { continue };
-        let choice = winograd[value.index()].as_ref().and_then(|w| w.choice);
-        let want = wanted_halo(graph, node, choice.as_ref())?;
+        let choice = winograd[value.index()].as_ref().and_then(|w| w.choice.as_ref());
+        let want = wanted_halo(graph, node, choice)?;
         let kind = match super::algorithm::algorithm(graph, value, kinds) {
             Some((super::algorithm::Algorithm::Contract(kind), _)) => kind,
             Some((super::algorithm::Algorithm::Planar | super::algorithm::Algorithm::MatMul, _)) => {

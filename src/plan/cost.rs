@@ -31,6 +31,8 @@ pub(super) struct Layer {
     pub(super) out_channels: u64,
     /// Rows and columns of the output.
     pub(super) out: [u64; 2],
+    /// Rows and columns from one tap to the next.
+    pub(super) dilation: [u32; 2],
     /// Whether weights are new in every run.
     pub(super) every_run: bool,
 }
@@ -113,12 +115,16 @@ fn weight_transform(tile: WinogradTile) -> f64 {
 /// By Winograd's filtering, its inputs transformed by each unit or (`shared`) beforehand.
 pub(super) fn winograd(layer: &Layer, tiles: &Tiles, shared: bool, target: &Target) -> f64 {
     let [ins, outs] = layer.blocks();
-    let count: u64 = tiles.count().iter().product();
-    let chunks: u64 = tiles.chunks().iter().product();
+    let extents = tiles.extents();
+    let count: u64 = extents.iter().map(|extent| extent.iter().product::<u64>()).sum();
+    let chunks = tiles.chunks();
     let positions = u64::from(tiles.tile.positions());
     let sums = (positions * layer.in_channels * outs) as f64;
-    let chunk = tiles.chunk_tiles();
-    let products = sums * row(chunk, outs, target) * count as f64 / chunk as f64;
+    let rows = |(extent, chunk): (&[u64; 5], &[u32; 5])| {
+        let chunk: u64 = chunk.map(u64::from).iter().product();
+        row(chunk, outs, target) * extent.iter().product::<u64>() as f64 / chunk as f64
+    };
+    let products = sums * extents.iter().zip(&tiles.chunk).map(rows).sum::<f64>();
     let [scatter, gather] = transforms(tiles.tile);
     let transforms =
         count as f64 * (ins as f64 * scatter + outs as f64 * gather) / rate(&target.without_wide());

@@ -37,7 +37,7 @@ mod transposed;
 mod values;
 mod verify;
 pub(crate) mod window;
-mod winograd;
+pub(crate) mod winograd;
 mod work;
 
 pub use build::{PlanError, plan};

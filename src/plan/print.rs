@@ -190,12 +190,20 @@ fn details(plan: &Plan, kind: &TaskKind) -> String {
     }
 }
 
-/// The tiles of a buffer: `b3 tiles 4x4 chunks 2x14`
+/// The tiles of a buffer: `b3 tiles 4x4 chunks 2x14`; with taps apart, for each size of phases,
+/// `b3 tiles 4x4 of 2x2 phases chunks 2x7 of 1x2`
 fn tiles(t: &Tiles) -> String {
     let m = t.tile.outputs();
-    let [pictures, rows, columns] = t.chunk;
-    let pictures = if pictures == 1 { String::new() } else { format!("{pictures}x") };
-    format!("b{} tiles {m}x{m} chunks {pictures}{rows}x{columns}", t.x.0)
+    let dilated = t.dilation != [1, 1];
+    let chunk = |&[pictures, rows, y, x, columns]: &[u32; 5]| {
+        let pictures = if pictures == 1 { String::new() } else { format!("{pictures}x") };
+        let phases = if dilated { format!(" of {y}x{x}") } else { String::new() };
+        format!("{pictures}{rows}x{columns}{phases}")
+    };
+    let chunks: Vec<String> = t.chunk.iter().map(chunk).collect();
+    let [y, x] = t.dilation;
+    let phases = if dilated { format!(" of {y}x{x} phases") } else { String::new() };
+    format!("b{} tiles {m}x{m}{phases} chunks {}", t.x.0, chunks.join(", "))
 }
 
 fn epilogue(expr: &Option<Pointwise>) -> String {

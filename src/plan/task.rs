@@ -92,7 +92,7 @@ pub struct Contract {
     pub epilogue: Epilogue,
 }
 
-/// A convolution of 3×3 taps at stride 1, tile by tile of m×m outputs:
+/// A convolution of 3×3 taps at stride 1, with any dilation, tile by tile of m×m outputs:
 /// `out[o] = epilogue(bias[o] + Aᵀ (Σ_c (G w[o, c] Gᵀ) ⊙ (Bᵀ d[c] B)) A)`, d being the (m+2)×(m+2) inputs
 /// that the tile's outputs read. `out` is blocked.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,21 +115,30 @@ pub struct Winograd {
 }
 
 /// The inputs of Winograd's filtering in tiles that overlap.
+///
+/// Outputs whose rows and columns are the same modulo `dilation` are a *phase*. A tile is of one phase, its outputs
+/// and its inputs lie `dilation` apart: with `[y, x]` the first output of a phase, it reads rows
+/// `origin[0] + y + dilation[0]·i` and columns `origin[1] + x + dilation[1]·j`. So phases are plain convolutions beside one
+/// another, each with tiles of its own; together they have each output once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiles {
-    /// Blocked. Its halo reaches as far as the last tiles do, also where these have outputs beyond the last
-    /// row or column.
+    /// Blocked. Its halo reaches as far as the last tiles of every phase do, also where these have outputs beyond the
+    /// last row or column.
     pub x: BufferId,
     /// Outputs of a tile.
     pub tile: WinogradTile,
     /// Row and column of `x` that the first tap of output (0, 0) reads.
     pub origin: [i32; 2],
+    /// Rows and columns from one tap to the next.
+    pub dilation: [u32; 2],
     /// How many pictures.
     pub pictures: u64,
     /// Rows and columns of the output.
     pub out: [u64; 2],
-    /// Tiles that go through the stages together, at most: pictures, rows and columns.
-    pub chunk: [u32; 3],
+    /// Tiles that go through the stages together, at most: pictures, rows of tiles, phases of rows and of columns,
+    /// columns of tiles. Units follow one another in this order. Without dilation there is one entry; phases have two
+    /// sizes at most along an axis, and there is one for each combination of these, columns first, larger ones first.
+    pub chunk: Vec<[u32; 5]>,
 }
 
 /// How many outputs Winograd's filtering makes at a time.

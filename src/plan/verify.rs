@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::in_place::writes_over;
-use super::{Buffer, BufferId, Plan, Task};
+use super::{Buffer, BufferId, Plan, Task, TaskKind};
 use crate::kernels::step::Base;
 
 /// Every invariant of [`super`] that does not hold. None is a user's mistake.
@@ -13,6 +13,7 @@ pub fn verify(plan: &Plan) -> Vec<String> {
     order(plan, &mut problems);
     lifetimes(plan, &mut problems);
     strips(plan, &mut problems);
+    tiles(plan, &mut problems);
     problems
 }
 
@@ -55,7 +56,7 @@ fn order(plan: &Plan, problems: &mut Vec<String>) {
     for (prepare, tasks) in [(true, &plan.prepare), (false, &plan.run)] {
         for task in tasks {
             let mut reads = task.kind.reads();
-            if matches!(task.kind, super::TaskKind::FillHalo(_)) {
+            if matches!(task.kind, TaskKind::FillHalo(_)) {
                 reads.push(task.out);
             }
             for id in reads {
@@ -127,6 +128,31 @@ fn lifetimes(plan: &Plan, problems: &mut Vec<String>) {
             if task.out != id && other.base == buffer.base && !fine {
                 problems.push(format!("`{}` overwrites b{i} while it is needed", task.name));
             }
+        }
+    }
+}
+
+/// Tiles of Winograd's filtering lie within the halo of what they are cut from, and have a size of chunks for each size of phases.
+fn tiles(plan: &Plan, problems: &mut Vec<String>) {
+    for task in plan.prepare.iter().chain(&plan.run) {
+        let tiles = match &task.kind {
+            TaskKind::WinogradTiles(tiles) => tiles,
+            TaskKind::Winograd(task) => &task.tiles,
+            _ => continue,
+        };
+        if tiles.dilation.contains(&0) || tiles.chunk.len() != tiles.classes().len() {
+            problems.push(format!("`{}` has other phases than chunks", task.name));
+            continue;
+        }
+        let buffer = plan.buffer(tiles.x);
+        let halo = buffer.layout.halo;
+        let beyond = |axis: usize, before: u32, after: u32| {
+            let first = i64::from(tiles.origin[axis]);
+            let end = first + tiles.reach()[axis] as i64;
+            first < -i64::from(before) || end > buffer.dims[2 + axis] as i64 + i64::from(after)
+        };
+        if beyond(0, halo.top, halo.bottom) || beyond(1, halo.left, halo.right) {
+            problems.push(format!("tiles of `{}` reach beyond b{}", task.name, tiles.x.0));
         }
     }
 }

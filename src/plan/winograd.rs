@@ -1,5 +1,7 @@
 //! Which convolutions Winograd's filtering computes, and in which chunks.
 
+pub(crate) mod grid;
+
 use super::algorithm::{Algorithm, algorithm};
 use super::build::{Builder, PlanError};
 use super::conv::Weights;
@@ -13,8 +15,6 @@ use crate::graph::{Graph, Node, Op, Value};
 use crate::kernels::ir::{LANES, VECTOR_BYTES};
 use crate::target::{Math, Target};
 
-/// Bytes of a cache line.
-const LINE: u64 = 64;
 /// Chunks from which on each unit takes one through all stages: fewer would leave cores without work.
 const UNITS: u64 = 6;
 /// Units into which panels are cut where inputs are transformed beforehand.
@@ -28,41 +28,13 @@ const WORTH: f64 = 0.9;
 /// Bytes of transformed weights at most.
 const MOST_WEIGHTS: u64 = 1 << 28;
 
-impl Tiles {
-    /// Tiles of the output: pictures, rows and columns.
-    pub fn count(&self) -> [u64; 3] {
-        let [rows, columns] = self.out.map(|n| n.div_ceil(u64::from(self.tile.outputs())));
-        [self.pictures, rows, columns]
-    }
-
-    /// Chunks, along pictures, rows and columns.
-    pub fn chunks(&self) -> [u64; 3] {
-        let count = self.count();
-        [0, 1, 2].map(|a| count[a].div_ceil(u64::from(self.chunk[a])))
-    }
-
-    /// Tiles of a whole chunk.
-    pub fn chunk_tiles(&self) -> u64 {
-        self.chunk.map(u64::from).iter().product()
-    }
-
-    /// Bytes from one position of a chunk's tiles to the next, of so many blocks of channels: an odd number
-    /// of cache lines, so that the positions of one tile fall into different sets of a cache.
-    pub fn pitch(&self, blocks: u64) -> u64 {
-        ((blocks * self.chunk_tiles() * VECTOR_BYTES as u64).div_ceil(LINE) | 1) * LINE
-    }
-
-    /// Bytes of a chunk's transformed inputs, or of its products.
-    pub fn chunk_bytes(&self, blocks: u64) -> u64 {
-        u64::from(self.tile.positions()) * self.pitch(blocks)
-    }
-}
-
 /// Winograd's filtering of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Choice {
     tile: WinogradTile,
-    chunk: [u32; 3],
+    /// As in [`Tiles`].
+    dilation: [u32; 2],
+    chunk: Vec<[u32; 5]>,
     /// Whether inputs are transformed beforehand.
     shared: bool,
     panels: u32,
@@ -71,8 +43,12 @@ pub(super) struct Choice {
 impl Choice {
     /// Rows and columns of whole tiles.
     pub(super) fn covered(&self, out: [u64; 2]) -> [u64; 2] {
-        out.map(|n| n.next_multiple_of(u64::from(self.tile.outputs())))
+        covered(out, self.dilation, self.tile)
     }
+}
+
+fn covered(out: [u64; 2], dilation: [u32; 2], tile: WinogradTile) -> [u64; 2] {
+    [0, 1].map(|a| grid::covered(out[a], u64::from(dilation[a]), u64::from(tile.outputs())))
 }
 
 /// What became of the question.
@@ -108,11 +84,14 @@ fn layer(graph: &Graph, node: &Node, weights: Phase) -> Option<Layer> {
         Op::ConvTranspose(conv) => (&conv.window, conv.groups),
         _ => return None,
     };
-    let plain = window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1];
+    let plain = window.kernel == [3, 3] && window.stride == [1, 1];
     let [in_channels, ..] = graph.ty(*node.args.first()?).chw().filter(|_| plain && groups == 1)?;
     let [pictures, out_channels, h, w] = dims4(&node.ty);
     let every_run = weights == Phase::Run;
-    Some(Layer { pictures, in_channels, out_channels, out: [h, w], every_run })
+    // Taps farther apart than outputs leave phases of one output or none.
+    let near = |axis: usize| Some(window.dilation[axis]).filter(|d| *d <= [h, w][axis]);
+    let dilation = [u32::try_from(near(0)?).ok()?, u32::try_from(near(1)?).ok()?];
+    Some(Layer { pictures, in_channels, out_channels, out: [h, w], dilation, every_run })
 }
 
 fn fill(node: &Node) -> Fill {
@@ -133,8 +112,7 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
     let direct = cost::direct(layer, &narrow);
     let mut best: Option<(f64, Choice, Tiles)> = None;
     for tile in [WinogradTile::Four, WinogradTile::Two] {
-        let m = u64::from(tile.outputs());
-        if !may_grow(fill) && !layer.out.iter().all(|n| n.is_multiple_of(m)) {
+        if !may_grow(fill) && covered(layer.out, layer.dilation, tile) != layer.out {
             continue;
         }
         let Some((choice, tiles)) = chunks(layer, tile, target) else { continue };
@@ -148,16 +126,28 @@ fn compare(layer: &Layer, fill: Fill, target: &Target) -> Considered {
     let Some((cycles, choice, tiles)) = best else {
         return Considered { choice: None, reason: format!("{c} to {o} channels in blocks") };
     };
-    let (m, [pictures, rows, columns]) = (tiles.tile.outputs(), tiles.count());
+    let m = tiles.tile.outputs();
     let bytes = weight_bytes(layer, tiles.tile) as f64 / 1e6;
-    let of_pictures = if pictures == 1 { String::new() } else { format!("{pictures}×") };
     let (of, choice) = if cycles < WORTH * direct { ("of", Some(choice)) } else { ("against", None) };
     let reason = format!(
-        "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {of_pictures}{rows}×{columns} tiles, transformed weights {bytes:.1} MB",
+        "Winograd {m}×{m}: {} {of} {} Mcycles direct; {c} to {o} channels, {}, transformed weights {bytes:.1} MB",
         millions(cycles),
         millions(direct),
+        counted(&tiles),
     );
     Considered { choice, reason }
+}
+
+/// How many tiles there are, in words.
+fn counted(tiles: &Tiles) -> String {
+    let extents = tiles.extents();
+    let [pictures, rows, .., columns] = extents.first().copied().unwrap_or_default();
+    let phases = match tiles.dilation {
+        [1, 1] => String::new(),
+        [y, x] => format!("{y}×{x} phases of {}", if extents.len() > 1 { "up to " } else { "" }),
+    };
+    let of_pictures = if pictures == 1 { String::new() } else { format!("{pictures}×") };
+    format!("{of_pictures}{phases}{rows}×{columns} tiles")
 }
 
 fn weight_bytes(layer: &Layer, tile: WinogradTile) -> u64 {
@@ -172,27 +162,41 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
         return None;
     }
     let [c, o] = [layer.in_channels, layer.out_channels].map(|n| n.div_ceil(LANES as u64));
-    let x = BufferId(0);
-    let mut tiles =
-        Tiles { x, tile, origin: [0, 0], pictures: layer.pictures, out: layer.out, chunk: [1; 3] };
-    let [pictures, rows, columns] = tiles.count();
+    let mut tiles = Tiles {
+        x: BufferId(0),
+        tile,
+        origin: [0, 0],
+        dilation: layer.dilation,
+        pictures: layer.pictures,
+        out: layer.out,
+        chunk: Vec::new(),
+    };
+    let extents = tiles.extents();
+    let total: u64 = extents.iter().map(|extent| extent.iter().product::<u64>()).sum();
     let held = |blocks: u64| u64::from(tile.positions()) * blocks * VECTOR_BYTES as u64;
     let l2 = u64::from(target.l2_bytes);
     let fits = l2 / 2 / held(c);
-    let most = fits.min(pictures * rows * columns / UNITS);
+    let most = fits.min(total / UNITS);
     let shared = most < FEWEST_TILES;
     let most = if shared { SHARED_TILES } else { most };
-    // As even as can be.
-    let even = |n: u64, most: u64| n.div_ceil(n.div_ceil(most.max(1)));
-    let width = even(columns, most);
-    let mut height = even(rows, most / width);
-    let together = even(pictures, most / (height * width));
     // Smaller chunks fetch weights more often: from the second-level cache that costs little.
-    if !shared && together == 1 && width == columns && weight_bytes(layer, tile) <= l2 / 2 {
-        height = halved(rows, height);
+    let may_halve = !shared && weight_bytes(layer, tile) <= l2 / 2;
+    for extent in extents {
+        let mut chunk = grown(extent, most);
+        let [_, rows, phases, ..] = extent;
+        if may_halve && chunk[0] == 1 && chunk[3..] == extent[3..] {
+            if chunk[1] > 1 {
+                chunk[1] = halved(1, rows, chunk[1]);
+            } else {
+                chunk[2] = halved(rows, phases, chunk[2]);
+            }
+        }
+        let mut sizes = [0; 5];
+        for (size, n) in sizes.iter_mut().zip(chunk) {
+            *size = u32::try_from(n).ok()?;
+        }
+        tiles.chunk.push(sizes);
     }
-    let together = if [height, width] == [rows, columns] { together } else { 1 };
-    tiles.chunk = [u32::try_from(together).ok()?, u32::try_from(height).ok()?, u32::try_from(width).ok()?];
     let vectors = u64::from(tile_vectors(o, false, target));
     let all = o.div_ceil(vectors);
     let panels = if shared {
@@ -201,25 +205,45 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
         let room = (l2 * 3 / 4).saturating_sub(tiles.chunk_bytes(c));
         (room / (held(vectors) * tiles.chunk_tiles())).clamp(1, all)
     };
-    Some((Choice { tile, chunk: tiles.chunk, shared, panels: panels as u32 }, tiles))
+    let choice =
+        Choice { tile, dilation: tiles.dilation, chunk: tiles.chunk.clone(), shared, panels: panels as u32 };
+    Some((choice, tiles))
 }
 
-/// The height of chunks, from `most` down to half of it, that two threads share best: 14 rows by 2 are 8 and 6 rows, by 1
-/// twice 7. A tenth more for the larger half is let pass, for large chunks fetch weights for more products.
-fn halved(rows: u64, most: u64) -> u64 {
-    let larger_half = |height: u64| {
-        let first = (rows.div_ceil(height) / 2 * height).min(rows);
-        first.max(rows - first)
+/// A chunk of at most `most` of so many tiles, as even as can be along each axis: phases of columns, which share lines
+/// of a cache, then a row of tiles, the phases of rows between it and the next, more rows, and more pictures.
+fn grown(extent: [u64; 5], most: u64) -> [u64; 5] {
+    let mut chunk = [1; 5];
+    for axis in [3, 4, 2, 1, 0] {
+        let n = extent[axis];
+        let room = most / chunk.iter().product::<u64>();
+        chunk[axis] = n.div_ceil(n.div_ceil(room.max(1)));
+        if chunk[axis] < n {
+            break;
+        }
+    }
+    chunk
+}
+
+/// The size of chunks of `n`, from `most` down to half of it, that two threads share best, where there are `times`
+/// such rows of chunks: once 14 rows by 2 are 8 and 6 rows, by 1 twice 7. A tenth more for the larger half is let pass, for
+/// large chunks fetch weights for more products.
+fn halved(times: u64, n: u64, most: u64) -> u64 {
+    let larger_half = |size: u64| {
+        let chunks = n.div_ceil(size);
+        let half = times * chunks / 2;
+        let first = (half / chunks * n + half % chunks * size).min(times * n);
+        first.max(times * n - first)
     };
-    let heights = (most.div_ceil(2)..=most).rev();
-    let least = heights.clone().map(larger_half).min().unwrap_or(rows);
-    heights.into_iter().find(|&height| 10 * larger_half(height) <= 11 * least).unwrap_or(most)
+    let sizes = (most.div_ceil(2)..=most).rev();
+    let least = sizes.clone().map(larger_half).min().unwrap_or(n);
+    sizes.into_iter().find(|&size| 10 * larger_half(size) <= 11 * least).unwrap_or(most)
 }
 
 impl Builder<'_> {
     /// How Winograd's filtering computes a node, where it does.
     pub(super) fn winograd_of(&self, value: Value) -> Option<Choice> {
-        self.winograd.get(value.index()).and_then(|w| w.as_ref()).and_then(|w| w.choice)
+        self.winograd.get(value.index()).and_then(|w| w.as_ref()).and_then(|w| w.choice.clone())
     }
 
     /// Why taps or Winograd's filtering compute a node, where that was a question.
@@ -244,6 +268,7 @@ impl Builder<'_> {
             x: self.framed_for(node, LayoutKind::Blocked, Some(&choice))?,
             tile: choice.tile,
             origin: [first(|tap| tap.0), first(|tap| tap.1)],
+            dilation: choice.dilation,
             pictures,
             out: [h, w],
             chunk: choice.chunk,
@@ -273,8 +298,7 @@ impl Builder<'_> {
     /// A layer's inputs, transformed.
     fn transformed(&mut self, tiles: &Tiles, channels: u64, root: Value, name: &str) -> BufferId {
         let phase = self.values.phase(root);
-        let chunks: u64 = tiles.chunks().iter().product();
-        let floats = chunks * tiles.chunk_bytes(channels.div_ceil(LANES as u64)) / 4;
+        let floats = tiles.chunks() * tiles.chunk_bytes(channels.div_ceil(LANES as u64)) / 4;
         let out = self.values.fresh(phase, None, [1, 1, 1, floats], Layout::DENSE);
         let reason = "too few tiles for a chunk a unit".to_owned();
         let kind = TaskKind::WinogradTiles(tiles.clone());

@@ -47,7 +47,11 @@ fn views(tensors: &[Tensor]) -> Vec<TensorView<'_>> {
 /// The samples of a batch one by one on one thread, and the whole on 1, 2, 3 and 7 threads that split every step; all
 /// in buffers beside fences.
 fn check(path: &Path, options: &Options) {
-    let model = Model::from_path(path).expect("the text parses");
+    check_model(&path.display().to_string(), &Model::from_path(path).expect("the text parses"), options);
+}
+
+/// See [`check`].
+fn check_model(what: &str, model: &Model, options: &Options) {
     let [before, after] = fenced::ENDS;
     let compile =
         |options: Options, placement| model.compile(&options.placement(placement)).expect("it compiles");
@@ -63,14 +67,14 @@ fn check(path: &Path, options: &Options) {
         for threads in [1, 2, 3, 7] {
             let pool = Arc::new(Pool::new(threads).with_grain(1));
             let found = fenced::run_on(&*pool, &program, after, &views(&x));
-            assert!(bits(&found) == expected, "{} on {threads}, {samples} samples", path.display());
+            assert!(bits(&found) == expected, "{} on {threads}, {samples} samples", what);
             if (samples, threads) != (1, 3) {
                 continue;
             }
             // Weights that were packed by these threads are the same.
             let own = compile(options.clone().pool(pool), before);
             let found = fenced::run(&own, before, &views(&x));
-            assert!(bits(&found) == expected, "{} packed on {threads}", path.display());
+            assert!(bits(&found) == expected, "{} packed on {threads}", what);
         }
     }
 }
@@ -84,6 +88,18 @@ fn small_nets() {
     check(&example("lenet.conv"), &Options::default());
     check(&example("edges.conv"), &Options::default().input([1, 37, 53]));
     check(&example("unet.conv"), &Options::default().input([3, 32, 48]));
+}
+
+/// Phases of the larger size and of the smaller one, of chunks and of panels.
+#[test]
+fn dilated_layers() {
+    for text in [
+        "model odd {\n  input x [24, 31, 37]\n  conv(kernel=3, pad=2, dilation=2, out=40)\n  relu\n  conv(kernel=3, pad=3, dilation=3, out=24)\n  it + x\n}\n",
+        "model few {\n  input x [256, 9, 10]\n  conv(kernel=3, pad=2, dilation=(2, 4), out=128)\n}\n",
+    ] {
+        let model = Model::from_str("dilated.conv", text).expect("it parses");
+        check_model(text, &model, &Options::default());
+    }
 }
 
 #[test]

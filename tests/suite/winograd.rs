@@ -57,12 +57,15 @@ fn compiled() -> Executor {
     }
 }
 
-/// Holds a layer of `pad=1` to the bound of `docs/performance.md`, with sums in f64.
-fn holds_bound(graph: &Graph, x: &Tensor, params: &[Tensor]) {
+/// Holds a layer of `dilation` rows and columns, padded by as many, to the bound of `docs/performance.md`, with sums in f64.
+fn holds_bound(graph: &Graph, dilation: usize, x: &Tensor, params: &[Tensor]) {
     assert!(filters(graph), "taps were chosen");
     let found = compiled().run_by(Math::Default, graph, &[x.view()], params);
     let (w, bias) = (&params[0], &params[1]);
     let [c, h, width] = [0, 1, 2].map(|i| x.shape()[i]);
+    let apart = dilation as isize;
+    // The first input of the tile that has an output: tiles are of outputs that are as far apart as taps.
+    let first = |out: isize| out % apart + (out / apart / 4 * 4 - 1) * apart;
     let at = |c: usize, y: isize, col: isize| {
         let inside = (0..h as isize).contains(&y) && (0..width as isize).contains(&col);
         if inside { f64::from(x.data()[(c * h + y as usize) * width + col as usize]) } else { 0.0 }
@@ -74,13 +77,14 @@ fn holds_bound(graph: &Graph, x: &Tensor, params: &[Tensor]) {
             for column in 0..width as isize {
                 let mut sum = f64::from(bias);
                 for (i, &tap) in taps.iter().enumerate() {
-                    let (y, column) = (y + (i % 9 / 3) as isize - 1, column + (i % 3) as isize - 1);
-                    sum += f64::from(tap) * at(i / 9, y, column);
+                    let (row, tap_column) = ((i % 9 / 3) as isize - 1, (i % 3) as isize - 1);
+                    sum += f64::from(tap) * at(i / 9, y + row * apart, column + tap_column * apart);
                 }
                 let mut most = 0.0f64;
                 for i in 0..36 * c {
-                    let (top, left) = (y / 4 * 4 - 1, column / 4 * 4 - 1);
-                    most = most.max(at(i / 36, top + (i % 36 / 6) as isize, left + (i % 6) as isize).abs());
+                    let (row, tile_column) = ((i % 36 / 6) as isize, (i % 6) as isize);
+                    let (y, column) = (first(y) + row * apart, first(column) + tile_column * apart);
+                    most = most.max(at(i / 36, y, column).abs());
                 }
                 let unit = 2f64.powi(-24);
                 let growth = WinogradTile::Four.growth();
@@ -95,32 +99,37 @@ fn holds_bound(graph: &Graph, x: &Tensor, params: &[Tensor]) {
 
 #[test]
 fn the_bound_holds_for_adversarial_inputs() {
-    let graph = layer(24, 32, [23, 18], ", pad=1", "");
+    adversarial(&layer(24, 32, [23, 18], ", pad=1", ""), 1);
+}
+
+#[test]
+fn the_bound_holds_for_adversarial_inputs_of_dilated_layers() {
+    adversarial(&layer(24, 32, [31, 18], ", pad=2, dilation=2", ""), 2);
+}
+
+fn adversarial(graph: &Graph, dilation: usize) {
+    let holds_bound = |x: Tensor, weights: &[Tensor]| holds_bound(graph, dilation, &x, weights);
     let mut numbers = Numbers(1);
     let mut noise = move || numbers.next();
-    let weights = params(&graph, |_| noise());
+    let weights = params(graph, |_| noise());
     let mut numbers = Numbers(2);
     let mut noise = move || numbers.next();
     let wide = 18;
     // Neighbours that cancel; one that dwarfs its tile; magnitudes over 60 binades; all alike.
-    holds_bound(&graph, &input(&graph, |i| if i % 2 == 0 { 1e6 } else { -1e6 }), &weights);
-    holds_bound(
-        &graph,
-        &input(&graph, |i| if (i / wide + i % wide) % 2 == 0 { 1e6 } else { -1e6 }),
-        &weights,
-    );
-    holds_bound(&graph, &input(&graph, |i| if i % 29 == 0 { 1e8 } else { noise() }), &weights);
+    holds_bound(input(graph, |i| if i % 2 == 0 { 1e6 } else { -1e6 }), &weights);
+    holds_bound(input(graph, |i| if (i / wide + i % wide) % 2 == 0 { 1e6 } else { -1e6 }), &weights);
+    holds_bound(input(graph, |i| if i % 29 == 0 { 1e8 } else { noise() }), &weights);
     let mut numbers = Numbers(3);
     let mut spread = move || numbers.next() * (numbers.next() * 30.0).exp2();
-    holds_bound(&graph, &input(&graph, |_| spread()), &weights);
-    holds_bound(&graph, &input(&graph, |_| 1.0), &weights);
+    holds_bound(input(graph, |_| spread()), &weights);
+    holds_bound(input(graph, |_| 1.0), &weights);
     // Weights that cancel one another, and that span as much.
-    let alternating = params(&graph, |i| if i % 2 == 0 { 1e3 } else { -1e3 });
-    holds_bound(&graph, &input(&graph, |i| 1.0 + i as f32 / 4096.0), &alternating);
+    let alternating = params(graph, |i| if i % 2 == 0 { 1e3 } else { -1e3 });
+    holds_bound(input(graph, |i| 1.0 + i as f32 / 4096.0), &alternating);
     let mut numbers = Numbers(4);
-    let spread = params(&graph, |_| numbers.next() * (numbers.next() * 30.0).exp2());
+    let spread = params(graph, |_| numbers.next() * (numbers.next() * 30.0).exp2());
     let mut numbers = Numbers(5);
-    holds_bound(&graph, &input(&graph, |_| numbers.next()), &spread);
+    holds_bound(input(graph, |_| numbers.next()), &spread);
 }
 
 proptest! {
@@ -141,6 +150,26 @@ proptest! {
         let x = input(&graph, |_| numbers.next());
         agree(&graph, &[x.view()], &weights, 1e-5);
     }
+
+    /// Also where paddings and sizes are no multiples of the dilation, and rows and columns differ.
+    #[test]
+    fn dilated_layers_of_odd_sizes_agree(
+        c in 9usize..=40,
+        o in 17usize..=50,
+        size in [9usize..=33, 9usize..=33],
+        dilation in [1usize..=4, 1usize..=4],
+        pad in [0usize..=5, 0usize..=5],
+        border in prop_oneof![3 => Just(""), 1 => Just(", border=replicate"), 1 => Just(", border=reflect"), 1 => Just(", border=wrap")],
+        after in prop_oneof![Just(""), Just("  relu\n"), Just("  c = it\n  c + relu(c)\n"), Just("  clamp(-0.5, 2)\n")],
+    ) {
+        let ([dy, dx], [py, px]) = (dilation, pad);
+        let settings = format!(", pad=({py}, {px}), dilation=({dy}, {dx}){border}");
+        let graph = layer(c, o, size, &settings, after);
+        let mut numbers = Numbers((c * o * size[0] * size[1] + dy) as u64);
+        let weights = params(&graph, |_| numbers.next() / 8.0);
+        let x = input(&graph, |_| numbers.next());
+        agree(&graph, &[x.view()], &weights, 1e-5);
+    }
 }
 
 /// A residual block, whose second convolution adds its input.
@@ -157,10 +186,43 @@ fn residual_blocks_agree() {
     }
 }
 
+/// Dilated residual blocks, of several pictures in a batch that is an axis, and transposed.
+#[test]
+fn dilated_blocks_agree() {
+    let after = "  relu\n  a = it\n  conv(kernel=3, pad=3, dilation=3, out=32)\n  it + a\n  relu\n";
+    for (size, settings) in [([14, 14], ", pad=2, dilation=2"), ([17, 30], ", pad=(3, 2), dilation=(4, 2)")] {
+        let graph = layer(32, 32, size, settings, after);
+        assert!(filters(&graph));
+        let mut numbers = Numbers(size[1] as u64);
+        let weights = params(&graph, |_| numbers.next() / 8.0);
+        let x = input(&graph, |_| numbers.next());
+        agree(&graph, &[x.view()], &weights, 1e-5);
+    }
+    for text in [
+        "tensor x [3, 32, 13, 22]\n  conv(kernel=3, pad=2, dilation=2, out=48)",
+        "input x [32, 19, 22]\n  conv_transpose(kernel=3, pad=(3, 1), dilation=2, out=48)",
+        "input x [32, 19, 22]\n  conv_transpose(kernel=3, pad=4, dilation=(3, 1), out=48)\n  relu",
+    ] {
+        let model = Model::from_str("layer.conv", &format!("model m {{\n  {text}\n}}\n")).expect(text);
+        let graph = model.graph(&Options::default()).expect(text).0;
+        assert!(filters(&graph), "{text}");
+        let mut numbers = Numbers(text.len() as u64);
+        let weights = params(&graph, |_| numbers.next() / 8.0);
+        let x = input(&graph, |_| numbers.next());
+        agree(&graph, &[x.view()], &weights, 1e-5);
+    }
+}
+
 /// Outputs of other tiles are to the bit what they are without it.
 #[test]
 fn a_non_finite_input_stays_in_its_tiles() {
-    let graph = layer(16, 32, [26, 21], ", pad=1", "");
+    for dilation in [1, 2] {
+        non_finite(dilation);
+    }
+}
+
+fn non_finite(dilation: usize) {
+    let graph = layer(16, 32, [26, 21], &format!(", pad={dilation}, dilation={dilation}"), "");
     assert!(filters(&graph));
     let mut numbers = Numbers(7);
     let weights = params(&graph, |_| numbers.next());
@@ -174,11 +236,15 @@ fn a_non_finite_input_stays_in_its_tiles() {
             let mut touched = 0;
             for (i, (f, c)) in found[0].data().iter().zip(clean[0].data()).enumerate() {
                 let (y, x) = (i / 21 % 26, i % 21);
-                // The tile's inputs begin a row and a column before its outputs and are six.
-                let within = |at: usize, out: usize| (out / 4 * 4..out / 4 * 4 + 6).contains(&(at + 1));
+                // Of every so many rows and columns, a tile's inputs begin one before its outputs and are six.
+                let within = |at: usize, out: usize| {
+                    let first = out / dilation / 4 * 4;
+                    at % dilation == out % dilation && (first..first + 6).contains(&(at / dilation + 1))
+                };
                 let in_tile = within(row, y) && within(column, x);
                 assert!(in_tile || f.to_bits() == c.to_bits(), "{bad} at {row}, {column} reaches {y}, {x}");
-                let in_window = y.abs_diff(row) <= 1 && x.abs_diff(column) <= 1;
+                let is_tap = |a: usize, b: usize| [0, dilation].contains(&a.abs_diff(b));
+                let in_window = is_tap(y, row) && is_tap(x, column);
                 assert!(!in_window || !f.is_finite(), "{bad} at {row}, {column} is lost at {y}, {x}");
                 touched += usize::from(!f.is_finite());
             }
@@ -189,12 +255,34 @@ fn a_non_finite_input_stays_in_its_tiles() {
 
 #[test]
 fn strict_math_does_without() {
-    let graph = layer(64, 64, [56, 56], ", pad=1", "");
-    for (math, expected) in [(Math::Default, true), (Math::Strict, false)] {
-        let options = PlanOptions { target: Target::X64_AVX2, math };
-        let plan = pipeline::plan(&pipeline::optimise(&graph), &options).expect("there is a plan");
-        let found = plan.run.iter().any(|task| matches!(task.kind, TaskKind::Winograd(_)));
-        assert_eq!(found, expected, "{math:?}");
+    for settings in [", pad=1", ", pad=2, dilation=2"] {
+        let graph = layer(64, 64, [56, 56], settings, "");
+        for (math, expected) in [(Math::Default, true), (Math::Strict, false)] {
+            let options = PlanOptions { target: Target::X64_AVX2, math };
+            let plan = pipeline::plan(&pipeline::optimise(&graph), &options).expect("there is a plan");
+            let found = plan.run.iter().any(|task| matches!(task.kind, TaskKind::Winograd(_)));
+            assert_eq!(found, expected, "{math:?}");
+        }
+    }
+}
+
+#[test]
+fn tiles_beyond_the_halo_are_found() {
+    let graph = layer(64, 64, [56, 56], ", pad=2, dilation=2", "");
+    let plan = pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::new(Target::X64_AVX2));
+    let plan = plan.expect("there is a plan");
+    assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
+    for (origin, dilation, expected) in
+        [([-2, -3], [2, 2], "beyond"), ([-2, -2], [2, 3], "phases"), ([-2, -2], [4, 2], "beyond")]
+    {
+        let mut plan = plan.clone();
+        for task in &mut plan.run {
+            if let TaskKind::Winograd(task) = &mut task.kind {
+                (task.tiles.origin, task.tiles.dilation) = (origin, dilation);
+            }
+        }
+        let problems = convc::plan::verify(&plan);
+        assert!(matches!(problems.as_slice(), [one] if one.contains(expected)), "{problems:?}");
     }
 }
 
@@ -221,23 +309,28 @@ fn choices() {
         [("x86_64-avx2", Target::X64_AVX2), ("x86_64", Target::X64), ("aarch64", Target::AARCH64)]
     {
         let _ = writeln!(text, "{name}:");
-        for (c, o, size) in [
-            (64, 64, [56, 56]),
-            (128, 128, [28, 28]),
-            (256, 256, [14, 14]),
-            (512, 512, [7, 7]),
-            (16, 16, [112, 112]),
-            (8, 8, [64, 64]),
-            (32, 3, [64, 64]),
-            (64, 64, [480, 640]),
-            (24, 40, [5, 5]),
+        for (c, o, size, dilation) in [
+            (64, 64, [56, 56], 1),
+            (128, 128, [28, 28], 1),
+            (256, 256, [14, 14], 1),
+            (512, 512, [7, 7], 1),
+            (16, 16, [112, 112], 1),
+            (8, 8, [64, 64], 1),
+            (32, 3, [64, 64], 1),
+            (64, 64, [480, 640], 1),
+            (24, 40, [5, 5], 1),
+            (64, 64, [56, 56], 2),
+            (512, 512, [33, 33], 4),
+            (512, 256, [33, 33], 18),
+            (64, 64, [7, 7], 5),
         ] {
-            let graph = layer(c, o, size, ", pad=1", "");
+            let graph = layer(c, o, size, &format!(", pad={dilation}, dilation={dilation}"), "");
             let plan = pipeline::plan(&pipeline::optimise(&graph), &PlanOptions::new(target))
                 .expect("there is a plan");
             for task in &plan.run {
                 if let TaskKind::Winograd(_) | TaskKind::Contract(_) = task.kind {
-                    let _ = writeln!(text, "  {c} to {o} at {}x{}: {}", size[0], size[1], task.reason);
+                    let apart = if dilation > 1 { format!(" by {dilation}") } else { String::new() };
+                    let _ = writeln!(text, "  {c} to {o} at {}x{}{apart}: {}", size[0], size[1], task.reason);
                 }
             }
         }

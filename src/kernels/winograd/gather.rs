@@ -7,8 +7,9 @@
 //! | tiles    | how many tiles, along a row                                       |
 //! | bias, …  | where there is a bias: its vector; the epilogue's operands        |
 
+use super::chunks::{Cut, chunk_strides, first_tile, packed, tile_strides};
 use super::transform::Transform;
-use super::{Cut, Group, Job, first_tile, tile_strides};
+use super::{Group, Job};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::contract::tile::Extra;
 use crate::kernels::ir::{Count, Kernel, LANES, Ptr, Spills, VECTOR_BYTES, VecBinary, Vreg};
@@ -22,13 +23,13 @@ use crate::plan::{Operand, Pointwise, View};
 pub(super) struct Gather<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) group: Group,
-    pub(super) cut: [Cut; 3],
+    pub(super) cut: [Cut; 5],
 }
 
 impl Gather<'_> {
-    /// Nests over `[…, picture, tile row, output block]`: whole tile rows, then one that lies partly outside.
+    /// Nests over `[…, picture, tile row, phases, output block]`: whole tile rows, then one that lies partly outside.
     pub(super) fn nests(&self, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
-        let [pictures, rows, columns] = self.cut;
+        let [pictures, rows, y, x, columns] = self.cut;
         let m = u64::from(self.job.task.tiles.tile.outputs());
         let split = |cut: Cut| {
             let whole = cut.size - u64::from(cut.edge.is_some());
@@ -40,7 +41,7 @@ impl Gather<'_> {
             for (column, tiles, width) in split(columns).into_iter().filter(|part| part.1 > 0) {
                 calls.push(self.call([row, column], tiles, [height, width], low)?);
             }
-            nests.push(Nest::new(vec![pictures.size, count, self.group.blocks], calls));
+            nests.push(Nest::new(vec![pictures.size, count, y.size, x.size, self.group.blocks], calls));
         }
         Ok(nests)
     }
@@ -56,6 +57,7 @@ impl Gather<'_> {
         let Gather { job, cut, .. } = self;
         let (task, out) = (job.task, &job.out);
         let m = i64::from(task.tiles.tile.outputs());
+        let [down, across] = task.tiles.dilation.map(i64::from);
         let extras: Vec<View> = task
             .epilogue
             .expr
@@ -68,11 +70,11 @@ impl Gather<'_> {
             .collect();
         let kinds =
             extras.iter().map(|view| Extra::of(view, out)).collect::<Result<Vec<Extra>, LowerError>>()?;
-        let tile_row = cut[2].size as i64 * VECTOR_BYTES;
+        let [_, tile_row, .., tile] = packed(*cut);
         let mut args = vec![
             job.products_arg(
-                at[0] as i64 * tile_row + at[1] as i64 * VECTOR_BYTES,
-                &[cut[1].size as i64 * tile_row, tile_row, job.chunks.block()],
+                at[0] as i64 * tile_row + at[1] as i64 * tile,
+                &[&packed(*cut)[..4], &[job.chunks.block()]].concat(),
             ),
             self.out_arg(out, at),
             CallArg::Int(tiles as i64),
@@ -85,17 +87,19 @@ impl Gather<'_> {
             args.push(match kind {
                 Extra::Full => self.out_arg(view, at),
                 Extra::Channel => self.channel_arg(view),
-                Extra::Scalar => view.arg(0, &[0; 7]),
+                Extra::Scalar => view.arg(0, &[0; 11]),
             });
-            rows.push(distance(view.strides[2])?);
-            distance(view.strides[2] * m)?;
+            rows.push(distance(view.strides[2] * down)?);
+            distance(view.strides[2] * down * m)?;
         }
-        distance(out.strides[2] * m)?;
+        distance(out.strides[2] * down * m)?;
+        distance(VECTOR_BYTES * across * m)?;
         let spec = Spec {
             tile: task.tiles.tile,
             size,
             pitch: distance(task.tiles.pitch(job.held) as i64)?,
-            out_row: distance(out.strides[2])?,
+            out_row: distance(out.strides[2] * down)?,
+            column: distance(VECTOR_BYTES * across)?,
             bias: task.bias.is_some(),
             extras: kinds.into_iter().zip(rows).collect(),
             expr: task.epilogue.expr.as_ref(),
@@ -106,22 +110,15 @@ impl Gather<'_> {
     /// A buffer of the output's shape.
     fn out_arg(&self, view: &View, at: [u64; 2]) -> CallArg {
         let Gather { job, group, cut } = self;
-        let tile = job.task.tiles.tile;
-        let [picture, row, column] = tile_strides(view, tile);
-        let [pictures, rows, columns] = cut.map(|cut| cut.size as i64);
-        let start = first_tile(*cut, view, tile) + at[0] as i64 * row + at[1] as i64 * column;
+        let tiles = &job.task.tiles;
+        let steps = tile_strides(view, tiles);
+        let [_, row, .., column] = steps;
+        let start = first_tile(*cut, view, tiles) + at[0] as i64 * row + at[1] as i64 * column;
         let plane = view.strides[1];
         view.arg(
             start + group.first as i64 * plane,
-            &[
-                pictures * picture,
-                rows * row,
-                columns * column,
-                group.blocks as i64 * plane,
-                picture,
-                row,
-                plane,
-            ],
+            &[&chunk_strides(*cut, steps)[..], &[group.blocks as i64 * plane], &steps[..4], &[plane]]
+                .concat(),
         )
     }
 
@@ -129,7 +126,7 @@ impl Gather<'_> {
     fn channel_arg(&self, view: &View) -> CallArg {
         let plane = view.strides[1];
         let Group { first, blocks, .. } = self.group;
-        view.arg(first as i64 * plane, &[0, 0, 0, blocks as i64 * plane, 0, 0, plane])
+        view.arg(first as i64 * plane, &[&[0; 5][..], &[blocks as i64 * plane], &[0; 4], &[plane]].concat())
     }
 }
 
@@ -140,10 +137,12 @@ struct Spec<'a> {
     size: [u64; 2],
     /// Bytes from one position to the next.
     pitch: i32,
-    /// Bytes of a row of out.
+    /// Bytes from one of a tile's rows of out to the next.
     out_row: i32,
+    /// And from one of its columns, also of the epilogue's operands.
+    column: i32,
     bias: bool,
-    /// The epilogue's operands with the bytes of their rows.
+    /// The epilogue's operands with the bytes from one of a tile's rows to the next.
     extras: Vec<(Extra, i32)>,
     expr: Option<&'a Pointwise>,
 }
@@ -152,7 +151,7 @@ impl Spec<'_> {
     fn kernel(&self) -> Kernel {
         let [height, width] = self.size;
         let m = self.tile.outputs();
-        let column = VECTOR_BYTES as i32;
+        let column = self.column;
         let mut k = KernelBuilder::new(format!("winograd{m}_gather{height}x{width}"));
         let (products, out, tiles) = (k.ptr_arg(), k.ptr_arg(), k.int_arg());
         let bias = self.bias.then(|| k.ptr_arg());
@@ -181,7 +180,7 @@ impl Spec<'_> {
                     k.store(out.at(at(self.out_row)), result, LANES);
                 }
             }
-            k.advance(products, column);
+            k.advance(products, VECTOR_BYTES as i32);
             k.advance(out, m as i32 * column);
             for &(extra, _, ptr) in &extras {
                 if extra == Extra::Full {

@@ -6,7 +6,12 @@
 //! of the thread, the transformed inputs `[position][channel block][tile][8]` and the products
 //! `[position][output block][tile][8]` of some panels. What a tile is computed from, and in which order, depends on
 //! neither its chunk nor the panels: every sum goes over channel blocks, then lanes.
+//!
+//! A chunk has five axes: pictures, rows of tiles, phases of rows and of columns, columns of tiles. Phases lie between one
+//! another, so they are distances like all others: from one phase to the next a row or a column, from one tile to the next, and
+//! within a tile, so many as taps are apart. Without dilation there is one.
 
+mod chunks;
 mod gather;
 pub(super) mod pack;
 mod scatter;
@@ -14,6 +19,7 @@ mod scatter;
 mod tests;
 mod transform;
 
+use self::chunks::{Chunks, Region};
 use self::gather::Gather;
 use super::axes::pieces;
 use super::contract::ahead::Ahead;
@@ -22,7 +28,7 @@ use super::contract::tile::{Lanes, TileSpec};
 use super::ir::{LANES, VECTOR_BYTES};
 use super::lower::{LowerError, Lowering, distance};
 use super::step::{Base, Call, CallArg, Nest, TableArg};
-use crate::plan::task::{Tiles, Winograd, WinogradTile};
+use crate::plan::task::{Tiles, Winograd};
 use crate::plan::tiles::{is_wide, most_pixels, split_row};
 use crate::plan::{BufferId, LayoutKind, View};
 
@@ -35,144 +41,10 @@ pub(super) fn lower(
     let mut job = Job::new(task, low.view(out), low)?;
     job.place(low);
     let mut nests = Vec::new();
-    for cut in job.chunks.cuts() {
-        nests.extend(job.chunk(cut, low)?);
+    for region in job.chunks.regions() {
+        nests.extend(job.chunk(&region, low)?);
     }
     Ok(vec![nests])
-}
-
-/// Chunks of one size along an axis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Cut {
-    /// The first tile.
-    first: u64,
-    /// Tiles of a chunk.
-    size: u64,
-    /// How many chunks.
-    count: u64,
-    /// Outputs of the last chunk's last tile, where some of them lie outside.
-    edge: Option<u64>,
-}
-
-/// Cuts the tiles of `outputs` outputs along an axis into chunks of `size`, a narrower last one, and one by
-/// itself whose last tile has outputs outside.
-fn cuts(outputs: u64, tile: u64, size: u64) -> Vec<Cut> {
-    let tiles = outputs.div_ceil(tile);
-    let edge = Some(outputs % tile).filter(|&rest| rest > 0);
-    let mut cuts: Vec<Cut> =
-        pieces(tiles, size).map(|(first, size, count)| Cut { first, size, count, edge: None }).collect();
-    if let (Some(last), Some(_)) = (cuts.last().copied(), edge) {
-        cuts.pop();
-        let before = last.count - 1;
-        if before > 0 {
-            cuts.push(Cut { count: before, ..last });
-        }
-        cuts.push(Cut { first: last.first + before * last.size, count: 1, edge, ..last });
-    }
-    cuts
-}
-
-/// Transformed inputs: where they lie, and how they are cut.
-struct Chunks<'a> {
-    tiles: &'a Tiles,
-    x: View,
-    /// Where the first chunk begins, and bytes from one to the next along pictures, rows and columns.
-    at: CallArg,
-}
-
-impl<'a> Chunks<'a> {
-    /// In memory of the thread; each unit's chunk in the same place.
-    fn private(tiles: &'a Tiles, low: &Lowering<'_>) -> Result<Chunks<'a>, LowerError> {
-        Chunks::new(tiles, low, local(0, vec![0; 3]))
-    }
-
-    /// In a buffer, one after the other.
-    fn shared(tiles: &'a Tiles, buffer: BufferId, low: &Lowering<'_>) -> Result<Chunks<'a>, LowerError> {
-        let blocks = low.view(tiles.x).planes();
-        let [_, rows, columns] = tiles.chunks();
-        let bytes = tiles.chunk_bytes(blocks) as i64;
-        let strides = [bytes * (rows * columns) as i64, bytes * columns as i64, bytes];
-        Chunks::new(tiles, low, low.view(buffer).arg(0, &strides))
-    }
-
-    fn new(tiles: &'a Tiles, low: &Lowering<'_>, at: CallArg) -> Result<Chunks<'a>, LowerError> {
-        let x = low.view(tiles.x);
-        if x.kind != LayoutKind::Blocked || tiles.chunk.contains(&0) || x.dims[0] != tiles.pictures {
-            return Err(LowerError::Plan("tiles of another layout, of no size, or of other pictures"));
-        }
-        distance(tiles.chunk_bytes(x.planes()) as i64)?;
-        distance(x.strides[2] * i64::from(tiles.tile.inputs()))?;
-        Ok(Chunks { tiles, x, at })
-    }
-
-    /// The chunks of equal size, along pictures, rows and columns.
-    fn cuts(&self) -> Vec<[Cut; 3]> {
-        let m = u64::from(self.tiles.tile.outputs());
-        let [pictures, rows, columns] = self.tiles.chunk.map(u64::from);
-        let [h, w] = self.tiles.out;
-        let mut all = Vec::new();
-        for picture in cuts(self.tiles.pictures, 1, pictures) {
-            for row in cuts(h, m, rows) {
-                all.extend(cuts(w, m, columns).into_iter().map(|column| [picture, row, column]));
-            }
-        }
-        all
-    }
-
-    /// The dims of the chunks of a cut: along pictures, rows and columns.
-    fn dims(&self, cut: [Cut; 3]) -> Vec<u64> {
-        cut.map(|cut| cut.count).to_vec()
-    }
-
-    /// Bytes from one position to the next.
-    fn pitch(&self) -> i64 {
-        self.tiles.pitch(self.x.planes()) as i64
-    }
-
-    /// Bytes from one block of channels to the next.
-    fn block(&self) -> i64 {
-        self.tiles.chunk_tiles() as i64 * VECTOR_BYTES
-    }
-
-    /// `bytes` from the beginning of a cut's chunks, with more dims behind theirs.
-    fn arg(&self, cut: [Cut; 3], bytes: i64, inner: &[i64]) -> CallArg {
-        let mut arg = self.at.clone();
-        if let CallArg::Ptr { offset, strides, .. } = &mut arg {
-            let before = |a: usize| (cut[a].first / u64::from(self.tiles.chunk[a])) as i64;
-            *offset += bytes + (0..3).map(|a| before(a) * strides[a]).sum::<i64>();
-            strides.extend(inner);
-        }
-        arg
-    }
-
-    /// The call that transforms a row of tiles, for a nest over `[…, picture, tile row, channel block]`, and these dims.
-    fn scatter(&self, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<(Vec<u64>, Call), LowerError> {
-        let Chunks { tiles, x, .. } = self;
-        let [picture, row, column] = tile_strides(x, tiles.tile);
-        let start = i64::from(tiles.origin[0]) * x.strides[2]
-            + i64::from(tiles.origin[1]) * x.strides[3]
-            + first_tile(cut, x, tiles.tile);
-        let [pictures, rows, columns] = cut.map(|cut| cut.size as i64);
-        let tile_row = columns * VECTOR_BYTES;
-        let args = vec![
-            x.arg(start, &[pictures * picture, rows * row, columns * column, picture, row, x.strides[1]]),
-            self.arg(cut, 0, &[rows * tile_row, tile_row, self.block()]),
-            CallArg::Int(columns),
-        ];
-        let kernel = scatter::kernel(tiles.tile, distance(x.strides[2])?, distance(self.pitch())?);
-        Ok((vec![cut[0].size, cut[1].size, x.planes()], Call { kernel: low.kernel(kernel), args }))
-    }
-}
-
-/// Bytes of a view with the output's rows and columns from one tile to the next: pictures, rows and columns.
-fn tile_strides(view: &View, tile: WinogradTile) -> [i64; 3] {
-    let m = i64::from(tile.outputs());
-    [view.strides[0], m * view.strides[2], m * view.strides[3]]
-}
-
-/// Bytes to the first tile of a cut.
-fn first_tile(cut: [Cut; 3], view: &View, tile: WinogradTile) -> i64 {
-    cut.iter().zip(tile_strides(view, tile)).map(|(cut, stride)| cut.first as i64 * stride).sum()
 }
 
 /// Transforms the inputs for all units: one step, a unit of which is a row of tiles of a chunk, of one block.
@@ -183,9 +55,9 @@ pub(super) fn lower_tiles(
 ) -> Result<Vec<Vec<Nest>>, LowerError> {
     let chunks = Chunks::shared(tiles, out, low)?;
     let mut nests = Vec::new();
-    for cut in chunks.cuts() {
-        let (inner, call) = chunks.scatter(cut, low)?;
-        nests.push(Nest::new([chunks.dims(cut), inner].concat(), vec![call]));
+    for region in chunks.regions() {
+        let (inner, call) = chunks.scatter(&region, low)?;
+        nests.push(Nest::new([region.dims(), inner].concat(), vec![call]));
     }
     Ok(vec![nests])
 }
@@ -232,19 +104,19 @@ impl Job<'_> {
         let [own, held] = self.local_bytes();
         let at = low.local(own + held);
         if self.task.transformed.is_none() {
-            self.chunks.at = local(at, vec![0; 3]);
+            self.chunks.at = local(at, Vec::new());
         }
         self.products_at = at + own as i64;
     }
 
     /// Products, `bytes` from their beginning, in a nest over `[…, group]` and more dims.
     fn products_arg(&self, bytes: i64, inner: &[i64]) -> CallArg {
-        local(self.products_at + bytes, [&[0; 4], inner].concat())
+        local(self.products_at + bytes, [&[0; 6], inner].concat())
     }
 
-    /// Nests over `[lead, chunk row, chunk column, …]`.
-    fn chunk(&self, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
-        let dims = self.chunks.dims(cut);
+    /// Nests over the chunks of a region.
+    fn chunk(&self, region: &Region, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        let dims = region.dims();
         let vectors = u64::from(self.task.vectors);
         let blocks = self.out.planes();
         let (full, rest) = (blocks / vectors, blocks % vectors);
@@ -261,13 +133,13 @@ impl Job<'_> {
         }
         let mut stages = Vec::new();
         if self.task.transformed.is_none() {
-            let (inner, call) = self.chunks.scatter(cut, low)?;
+            let (inner, call) = self.chunks.scatter(region, low)?;
             stages.push(Nest::new(inner, vec![call]));
         }
         let shared = self.task.transformed.is_some();
         for group in groups {
-            let mut inner = vec![self.contraction(group, cut, low)?];
-            inner.extend(Gather { job: self, group, cut }.nests(low)?);
+            let mut inner = vec![self.contraction(group, region, low)?];
+            inner.extend(Gather { job: self, group, cut: region.cut }.nests(low)?);
             let around = if shared { [dims.clone(), vec![group.count]].concat() } else { vec![group.count] };
             stages.push(Nest::around(around, inner));
         }
@@ -275,7 +147,7 @@ impl Job<'_> {
     }
 
     /// The nest over `[…, position, panel]`.
-    fn contraction(&self, group: Group, cut: [Cut; 3], low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+    fn contraction(&self, group: Group, region: &Region, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
         let x = &self.chunks.x;
         let in_channels = x.dims[1];
         let panels = group.blocks / group.vectors;
@@ -285,7 +157,8 @@ impl Job<'_> {
         let [pitch, held_pitch] = [x.planes(), self.held].map(|blocks| self.task.tiles.pitch(blocks) as i64);
         let block = self.chunks.block();
         let vectors = group.vectors as u32;
-        let runs = split_row(cut.iter().map(|cut| cut.size).product(), most_pixels(vectors, low.target()));
+        let runs =
+            split_row(region.cut.iter().map(|cut| cut.size).product(), most_pixels(vectors, low.target()));
         let panel_weights = group.vectors as i64 * block_weights;
         let ahead = Ahead::of(
             panel_weights,
@@ -315,10 +188,10 @@ impl Job<'_> {
                 expr: None,
             };
             let mut args = vec![
-                self.chunks.arg(cut, start, &[0, pitch, 0]),
+                self.chunks.arg(region, start, &[0, pitch, 0]),
                 self.w.arg(
                     group.first as i64 * block_weights,
-                    &[0, 0, 0, group.blocks as i64 * block_weights, position_weights, panel_weights],
+                    &chunk_and([group.blocks as i64 * block_weights, position_weights, panel_weights]),
                 ),
                 self.products_arg(start, &[held_pitch, group.vectors as i64 * block]),
                 CallArg::Int(tiles as i64),
@@ -335,10 +208,10 @@ impl Job<'_> {
                 let group_weights = group.blocks as i64 * block_weights;
                 let mut next = self.w.arg(
                     group.first as i64 * block_weights + ahead.share(tiles_before),
-                    &[0, 0, 0, group_weights, position_weights, 0],
+                    &chunk_and([group_weights, position_weights, 0]),
                 );
                 if let CallArg::Ptr { tables, .. } = &mut next {
-                    tables.push(TableArg { dim: 5, offsets: offsets.collect() });
+                    tables.push(TableArg { dim: 7, offsets: offsets.collect() });
                 }
                 args.push(next);
                 tiles_before += tiles;
@@ -361,6 +234,11 @@ struct Group {
     vectors: u64,
     /// How many groups.
     count: u64,
+}
+
+/// Strides of what is the same for all chunks.
+fn chunk_and(inner: [i64; 3]) -> Vec<i64> {
+    [&[0; 5][..], &inner].concat()
 }
 
 /// An argument in the memory of the thread.

@@ -11,9 +11,8 @@ use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Kernel, LANES, Spills, VECTOR_BYTES};
 use crate::plan::task::WinogradTile;
 
-/// The kernel for rows of x that are `row` bytes apart and positions `pitch` bytes apart.
-pub(super) fn kernel(tile: WinogradTile, row: i32, pitch: i32) -> Kernel {
-    let column = VECTOR_BYTES as i32;
+/// The kernel for a tile's rows and columns of x that are so many bytes apart, and positions `pitch` bytes apart.
+pub(super) fn kernel(tile: WinogradTile, [row, column]: [i32; 2], pitch: i32) -> Kernel {
     let mut k = KernelBuilder::new(format!("winograd{}_scatter", tile.outputs()));
     let (x, v, tiles) = (k.ptr_arg(), k.ptr_arg(), k.int_arg());
     let inputs = tile.inputs() as usize;
@@ -32,7 +31,7 @@ pub(super) fn kernel(tile: WinogradTile, row: i32, pitch: i32) -> Kernel {
             }
         }
         k.advance(x, tile.outputs() as i32 * column);
-        k.advance(v, column);
+        k.advance(v, VECTOR_BYTES as i32);
     });
     k.finish(Spills::Allowed)
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use super::{Cut, cuts, lower, lower_tiles, pack};
+use super::chunks::{Cut, cuts};
+use super::{lower, lower_tiles, pack};
 use crate::graph::BinaryOp;
 use crate::kernels::testbed::{At, Bed, cases, halos};
 use crate::plan::task::{
@@ -17,17 +18,22 @@ fn exact(bed: &Bed, task: &Winograd, weight: impl Fn(i64, i64, i64) -> f32, at: 
     let mut weights = 0.0;
     let m = i64::from(task.tiles.tile.outputs());
     let (x, origin) = (task.tiles.x, task.tiles.origin.map(i64::from));
+    let apart = task.tiles.dilation.map(i64::from);
+    // The `i`-th input of the tile that has output `at` along an axis.
+    let input = |axis: usize, at: i64, i: i64| {
+        let (phase, number) = (at % apart[axis], at / apart[axis]);
+        origin[axis] + phase + (number / m * m + i) * apart[axis]
+    };
     for c in 0..bed.dims(x)[1] {
         for tap in 0..9 {
-            let at = [n, c, row + tap / 3 + origin[0], column + tap % 3 + origin[1]];
+            let at = [n, c, row + tap / 3 * apart[0] + origin[0], column + tap % 3 * apart[1] + origin[1]];
             let weight = f64::from(weight(o, c, tap));
             sum += f64::from(bed.get(x, at)) * weight;
             weights += weight.abs();
         }
         for i in 0..(m + 2) * (m + 2) {
-            let (row, column) = (row / m * m + i / (m + 2), column / m * m + i % (m + 2));
-            let input = bed.get(x, [n, c, row + origin[0], column + origin[1]]);
-            most = most.max(f64::from(input).abs());
+            let at = [n, c, input(0, row, i / (m + 2)), input(1, column, i % (m + 2))];
+            most = most.max(f64::from(bed.get(x, at)).abs());
         }
     }
     (sum, most * weights + bias.abs())
@@ -40,7 +46,9 @@ struct Case {
     channels: [u64; 2],
     out: [u64; 2],
     origin: [i32; 2],
-    chunk: [u32; 3],
+    dilation: [u32; 2],
+    /// For phases of each size.
+    chunk: [[u32; 5]; 4],
     panels: u32,
     vectors: u32,
     halo: Halo,
@@ -53,7 +61,7 @@ struct Case {
 /// The transformed inputs in a buffer of their own.
 fn transform(bed: &mut Bed, tiles: &Tiles) -> BufferId {
     let blocks = (bed.dims(tiles.x)[1] as u64).div_ceil(8);
-    let floats = tiles.chunks().iter().product::<u64>() * tiles.chunk_bytes(blocks) / 4;
+    let floats = tiles.chunks() * tiles.chunk_bytes(blocks) / 4;
     let out = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
     bed.run(out, |_, _| true, |low| lower_tiles(tiles, out, low));
     out
@@ -61,9 +69,15 @@ fn transform(bed: &mut Bed, tiles: &Tiles) -> BufferId {
 
 fn check(case: &Case) {
     let mut bed = Bed::new();
-    let m = u64::from(case.tile.outputs());
-    // As much halo as the last tiles read.
-    let reach = |a: usize| case.out[a].next_multiple_of(m) as i32 + 2 + case.origin[a];
+    let m = case.tile.outputs();
+    // As much halo as the last tiles read: those of the last phase that is as long as the first.
+    let reach = |a: usize| {
+        let (n, d) = (case.out[a] as u32, case.dilation[a]);
+        let long = d.min(if n.is_multiple_of(d) { d } else { n % d });
+        let tiles = |phase: u32| (n - phase).div_ceil(d).div_ceil(m);
+        let ends = [long, d.min(n)].map(|p| p + d * (tiles(p - 1) * m + 1));
+        ends.into_iter().max().unwrap_or(0) as i32 + case.origin[a]
+    };
     let size = [0, 1].map(|a| reach(a).max(1) as u64);
     let [top, left] = case.origin.map(|o| (-o).max(0) as u32);
     let halo = Halo { top, bottom: 0, left, right: 0, fill: Fill::Zero };
@@ -93,10 +107,12 @@ fn check(case: &Case) {
         x,
         tile: case.tile,
         origin: case.origin,
+        dilation: case.dilation,
         pictures: case.leads,
         out: case.out,
-        chunk: case.chunk,
+        chunk: Vec::new(),
     };
+    let tiles = with_chunks(tiles, &case.chunk);
     let transformed = case.shared.then(|| transform(&mut bed, &tiles));
     let task = Winograd {
         tiles,
@@ -132,6 +148,17 @@ fn check(case: &Case) {
     }
 }
 
+fn chunk() -> impl Strategy<Value = [u32; 5]> {
+    [1..3u32, 1..4u32, 1..3u32, 1..4u32, 1..5u32]
+}
+
+/// Chunks for the phases of each size that there are.
+fn with_chunks(mut tiles: Tiles, chunk: &[[u32; 5]]) -> Tiles {
+    let sizes = tiles.classes().len();
+    tiles.chunk = chunk.iter().copied().cycle().take(sizes).collect();
+    tiles
+}
+
 fn tiles() -> impl Strategy<Value = WinogradTile> {
     prop_oneof![Just(WinogradTile::Two), Just(WinogradTile::Four)]
 }
@@ -142,8 +169,9 @@ prop_compose! {
         leads in 1..3u64,
         channels in [1..20u64, 1..42u64],
         out in [1..14u64, 1..20u64],
-        origin in [-2..2i32, -2..2i32],
-        chunk in [1..3u32, 1..4u32, 1..5u32],
+        dilation in prop_oneof![Just([1, 1]), [1..4u32, 1..4u32]],
+        origin in [-4..3i32, -4..3i32],
+        chunk in [chunk(), chunk(), chunk(), chunk()],
         panels in 1..4u32,
         vectors in 1..4u32,
         halo in halos(2),
@@ -152,7 +180,7 @@ prop_compose! {
         transposed: bool,
         shared: bool,
     ) -> Case {
-        Case { tile, leads, channels, out, origin, chunk, panels, vectors, halo, biased, operand, shared, transposed }
+        Case { tile, leads, channels, out, origin, dilation, chunk, panels, vectors, halo, biased, operand, shared, transposed }
     }
 }
 
@@ -182,16 +210,18 @@ proptest! {
 /// The output of a chunk of one tile and of many is the same to the bit.
 #[test]
 fn chunks_change_no_bit() {
-    let result = |chunk: [u32; 3], panels: u32, shared: bool| {
+    let result = |dilation: [u32; 2], chunk: [u32; 5], panels: u32, shared: bool| {
         let mut bed = Bed::new();
-        let x = bed.random([3, 19, 22, 26], LayoutKind::Blocked, Halo::NONE, false);
+        let x = bed.random([3, 19, 32, 38], LayoutKind::Blocked, Halo::NONE, false);
         let w = bed.random([1, 40, 19, 9], LayoutKind::Planar, Halo::NONE, false);
         let tile = WinogradTile::Four;
         let pack = PackWinograd { w, transposed: false, tile, out_channels: 40, in_channels: 19, vectors: 2 };
         let floats = pack.panels().bytes() / 4 * u64::from(tile.positions());
         let u = bed.buffer([1, 1, 1, floats], LayoutKind::Planar, Halo::NONE);
         bed.run(u, |_, _| true, |low| pack::lower(&pack, u, low));
-        let tiles = Tiles { x, tile, origin: [0, 0], pictures: 3, out: [19, 21], chunk };
+        let tiles =
+            Tiles { x, tile, origin: [0, 0], dilation, pictures: 3, out: [19, 21], chunk: Vec::new() };
+        let tiles = with_chunks(tiles, &[chunk]);
         let transformed = shared.then(|| transform(&mut bed, &tiles));
         let task = Winograd {
             tiles,
@@ -206,10 +236,13 @@ fn chunks_change_no_bit() {
         bed.run(out, |_, _| true, |low| lower(&task, out, low));
         bed.elements(out).into_iter().map(|at| bed.get(out, at).to_bits()).collect::<Vec<u32>>()
     };
-    let whole = result([1, 9, 9], 9, false);
-    for shared in [false, true] {
-        for chunk in [[1, 1, 1], [1, 2, 3], [2, 9, 9], [3, 2, 2]] {
-            assert!(whole == result(chunk, 2, shared), "{chunk:?}");
+    for dilation in [[1, 1], [2, 3]] {
+        let whole = result(dilation, [1, 9, 1, 1, 9], 9, false);
+        for shared in [false, true] {
+            for chunk in [[1, 1, 1, 1, 1], [1, 2, 1, 1, 3], [2, 9, 1, 3, 9], [3, 2, 2, 1, 2], [2, 1, 2, 2, 2]]
+            {
+                assert!(whole == result(dilation, chunk, 2, shared), "{dilation:?} {chunk:?}");
+            }
         }
     }
 }

@@ -82,8 +82,12 @@ fn with_bias(m: &mut Maker, mut args: Vec<Value>, channels: u64) -> Vec<Value> {
 fn conv(m: &mut Maker) -> Option<Value> {
     let x = m.picture();
     let [c, h, w] = size(m, x)?;
-    let window = window(m, [h, w]);
-    let groups = groups(m, c);
+    let mut window = window(m, [h, w]);
+    let mut groups = groups(m, c);
+    if m.choices.rarely(3) {
+        // What Winograd's filtering is for, with any dilation.
+        (window.kernel, window.stride, groups) = ([3, 3], [1, 1], 1);
+    }
     let out = if groups == 1 { outputs(m) } else { groups * m.choices.one_of(&[1, 1, 2, 3, 8]) };
     let [kh, kw] = window.kernel;
     let weight = m.weight(&[out, c / groups, kh, kw]);
