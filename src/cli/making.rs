@@ -46,6 +46,14 @@ impl Making {
         self.seed
     }
 
+    /// The name of the liberties that arithmetic may take.
+    pub(super) fn math(&self) -> &'static str {
+        match self.math {
+            MathName::Default => "default",
+            MathName::Strict => "strict",
+        }
+    }
+
     /// The weight file given.
     pub(super) fn weights(&self) -> Option<&PathBuf> {
         self.weights.as_ref()

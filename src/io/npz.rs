@@ -13,6 +13,11 @@ use crate::tensor::{Tensor, TensorView};
 /// Why bytes are no set of arrays that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NpzError {
+    /// What a zip file ends in is not there.
+    #[error(
+        "it is no whole .npz file: the list of arrays that it ends in is missing; it may have been cut off"
+    )]
+    Whole,
     /// The zip file is damaged or of a kind that is not read.
     #[error("the .npz file cannot be read: {0}")]
     Zip(String),
@@ -47,7 +52,7 @@ pub enum NpzError {
 /// If the file is damaged, exceeds the limit, or an array cannot be read.
 pub fn read(bytes: &[u8], limit_bytes: u64) -> Result<Vec<(String, Tensor)>, NpzError> {
     let zip_error = |e: ZipError| NpzError::Zip(e.to_string().escape_debug().to_string());
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(zip_error)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| NpzError::Whole)?;
     if archive.len() > limits::ARCHIVE_ENTRIES {
         return Err(NpzError::Entries(archive.len()));
     }

@@ -52,6 +52,22 @@ impl Optimizer {
         }
     }
 
+    /// Its numbers by their names, as a checkpoint has them.
+    pub(super) fn notes(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Optimizer::Sgd { momentum, weight_decay, nesterov } => vec![
+                ("momentum", momentum.to_string()),
+                ("weight-decay", weight_decay.to_string()),
+                ("nesterov", nesterov.to_string()),
+            ],
+            Optimizer::Adam { betas: [first, second], eps, weight_decay, decoupled: _ } => vec![
+                ("betas", format!("{first},{second}")),
+                ("eps", eps.to_string()),
+                ("weight-decay", weight_decay.to_string()),
+            ],
+        }
+    }
+
     /// What tells apart checkpoints of one rule and another.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -66,7 +82,9 @@ impl Optimizer {
     pub(super) fn check(&self) -> Result<(), TrainError> {
         match *self {
             Optimizer::Sgd { momentum, weight_decay, nesterov } => {
-                not_negative("momentum", momentum)?;
+                if !(0.0..1.0).contains(&momentum) {
+                    return Err(TrainError::option("momentum", momentum, "from 0 to below 1"));
+                }
                 if nesterov && momentum == 0.0 {
                     return Err(TrainError::option("momentum", momentum, "above 0 where it is Nesterov's"));
                 }

@@ -195,15 +195,22 @@ impl Trainer {
     /// # Errors
     /// If it cannot be written; a file that was there before is left.
     pub fn checkpoint(&self, path: &Path) -> Result<(), TrainError> {
-        let mut notes = self.train.notes.clone();
-        notes.insert(OPTIMIZER.to_owned(), self.train.optimizer.name().to_owned());
-        write(path, self.state.entries(&self.form, &halves(self.steps)), &notes)
+        write(path, self.state.entries(&self.form, &halves(self.steps)), &self.course())
+    }
+
+    /// What a training is told from others by.
+    fn course(&self) -> BTreeMap<String, String> {
+        let TrainOptions { optimizer, loss, notes, .. } = &self.train;
+        let own = [(OPTIMIZER, optimizer.name().to_owned()), ("loss", loss.name().to_owned())];
+        let own = own.into_iter().chain(optimizer.notes()).map(|(name, note)| (name.to_owned(), note));
+        notes.clone().into_iter().chain(own).collect()
     }
 
     /// Goes on where a checkpoint was written. After an error everything is as it was.
     ///
     /// # Errors
-    /// If it cannot be read, is not of this model and optimizer, or one of [`TrainOptions::notes`] differs.
+    /// If it cannot be read, is not of this model, or the loss, the optimizer, one of its numbers or one of
+    /// [`TrainOptions::notes`] is another one. What a checkpoint says nothing about is not compared.
     pub fn resume(&mut self, path: &Path) -> Result<(), TrainError> {
         let (_, length) = safe_file::open(path).map_err(Error::from)?;
         let held = self.form.bytes().saturating_mul(2).saturating_add(self.programs.own_bytes());
@@ -214,10 +221,11 @@ impl Trainer {
         )?;
         let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES).map_err(Error::from)?;
         let file = Stored::open(&bytes).map_err(TrainError::State)?;
-        let optimizer = (OPTIMIZER, self.train.optimizer.name());
-        let notes = self.train.notes.iter().map(|(name, note)| (name.as_str(), note.as_str()));
-        for (what, given) in notes.chain([optimizer]) {
-            if let Some(written) = file.note(what).filter(|written| *written != given) {
+        let course = self.course();
+        // Another rule is told before its numbers.
+        let first = course.get_key_value(OPTIMIZER);
+        for (what, given) in first.into_iter().chain(&course) {
+            if let Some(written) = file.note(what).filter(|written| written != given) {
                 let (what, given) = (what.to_owned(), given.to_owned());
                 let written = written.escape_debug().to_string();
                 return Err(TrainError::Course { what, written, given });

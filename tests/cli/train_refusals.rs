@@ -29,6 +29,15 @@ fn options_that_do_not_apply_are_refused() {
     ] {
         sandbox.refuse_with(2, &train(more), &[says]);
     }
+    for (more, says) in [
+        (&["--lr", "-1"][..], "-1 is no learning rate"),
+        (&["--lr", "inf"], "inf is no learning rate"),
+        (&["--weight-decay", "-1"], "weight decay is -1.0"),
+        (&["--momentum", "1.5"], "from 0 to below 1"),
+        (&["--plot", "loss.png"], "a name that ends in .svg"),
+    ] {
+        sandbox.refuse_with(2, &train(more), &[says]);
+    }
     assert!(!sandbox.files().contains(&"weights.safetensors".to_owned()));
 }
 
@@ -49,8 +58,8 @@ fn places_are_looked_at_first() {
     for more in [
         &["-o", "q", "--checkpoint", "q"][..],
         &["-o", "q", "--checkpoint", "f/../q"],
-        &["--plot", "l", "--losses", "l"],
-        &["-o", "q.safetensors", "--save-at", "3", "--plot", "q.step3.safetensors"],
+        &["--plot", "l.svg", "--losses", "l.svg"],
+        &["-o", "q.safetensors", "--save-at", "3", "--losses", "q.step3.safetensors"],
     ] {
         sandbox.refuse_with(2, &train(more), &["would both write"]);
     }
@@ -85,6 +94,22 @@ fn a_checkpoint_of_another_course_is_refused() {
     sandbox.refuse(&resume(&adam), &["with optimizer sgd; this one has adam", "--optimizer sgd goes on"]);
     let fewer = ["--batch", "3", "--seed", "5", "--val", "0.25"];
     sandbox.refuse(&resume(&fewer), &["with samples 8; this one has 6", "data that it was trained with"]);
+    let changed: [(&[&'static str], &[&str]); 4] = [
+        (&["--weight-decay", "0.1"], &["with weight-decay 0; this one has 0.1", "--weight-decay 0 goes on"]),
+        (&["--momentum", "0.9"], &["with optimizer sgd; this one has", "it goes on without --momentum"]),
+        (&["--math", "strict"], &["with math default; this one has strict", "--math default goes on"]),
+        (&["--batch-order", "o.npy"], &["with batch-order shuffled", "it goes on without --batch-order"]),
+    ];
+    sandbox.write("o.npy", make::npy(&[9, 3], &[0.0; 27]));
+    for (options, says) in changed {
+        let ordered = options[0] == "--batch-order";
+        let same: &[&'static str] =
+            if ordered { &[] } else { &["--batch", "3", "--seed", "5", "--epochs", "4"] };
+        sandbox.refuse(&resume(&[same, options].concat()), says);
+    }
+    for given in [["--init", "h"], ["--scheme", "zeros"], ["--weights", "h"]] {
+        sandbox.refuse_with(2, &resume(&given), &["cannot be used with"]);
+    }
     let more = ["--batch", "3", "--seed", "5", "--epochs", "4", "--losses", "l.npy", "-o", "h"];
     let ran = sandbox.expect(0, &resume(&more));
     assert!(ran.stderr.contains("the losses are those of steps 7 to 12"), "{}", ran.stderr);
@@ -206,4 +231,29 @@ fn curves_are_there_also_where_the_loss_was_not_finite() {
     assert!(shape[0] > 0 && !losses[shape[0] - 1].is_finite(), "{losses:?}");
     assert!(sandbox.files().contains(&"l.svg".to_owned()));
     assert!(!sandbox.files().contains(&"weights.safetensors".to_owned()));
+}
+
+/// The training set of the file has its classes the other way round.
+#[test]
+fn validation_is_with_the_test_set_of_a_file() {
+    let sandbox = sandbox();
+    let (pixels, y) = ([1.0, 0.5, 0.5, 0.5, 0.0, 0.5, 0.5, 0.5], [1.0, 0.0]);
+    let x: (&[usize], &[f32]) = (&[2, 1, 2, 2], &pixels);
+    let arrays = [
+        ("x_train", x.0, x.1),
+        ("y_train", &[2][..], &[0.0, 1.0][..]),
+        ("x_test", x.0, x.1),
+        ("y_test", &[2], &y),
+    ];
+    let write = |name: &str, arrays: &[(&str, &[usize], &[f32])]| sandbox.write(name, archive(arrays));
+    write("v.npz", &arrays);
+    let ran = sandbox.expect(0, &train(&["--val", "v.npz", "--epochs", "60", "--lr", "1"]));
+    assert!(ran.stderr.contains("accuracy 100.00 %"), "{}", ran.stderr);
+    write("half.npz", &arrays[..3]);
+    sandbox.refuse(&train(&["--val", "half.npz"]), &["it has `x_test`, but no `y_test`"]);
+    write("both.npz", &[arrays[0], arrays[1], ("x", x.0, x.1), ("y", &[2], &y)]);
+    sandbox.refuse(&train(&["--val", "both.npz"]), &["`x` and `x_train`"]);
+    let whole = sandbox.read("v.npz");
+    sandbox.write("cut.npz", &whole[..whole.len() / 2]);
+    sandbox.refuse(&train(&["--val", "cut.npz"]), &["it may have been cut off"]);
 }

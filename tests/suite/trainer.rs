@@ -12,6 +12,8 @@ use crate::training::weights;
 
 const ADAM: Optimizer =
     Optimizer::Adam { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false };
+const OTHER_EPS: Optimizer =
+    Optimizer::Adam { betas: [0.9, 0.999], eps: 1e-3, weight_decay: 0.0, decoupled: false };
 const MOMENTUM: Optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
 const LINEAR: &str = "model m {\n input x [3]\n f = linear(out=2)\n}";
 
@@ -223,6 +225,7 @@ fn a_checkpoint_of_another_training_is_refused() {
         (start(plain, "7"), "with optimizer adam; this one has sgd"),
         (start(MOMENTUM, "7"), "this one has sgd with momentum"),
         (start(ADAM, "8"), "with seed 7; this one has 8"),
+        (start(OTHER_EPS, "7"), "with eps 0.00000001; this one has 0.001"),
     ] {
         let before = weights(&other);
         let said = refused(other.resume(&path));

@@ -85,6 +85,34 @@ fn digits_go_the_way_of_pytorch() {
     assert!((accuracy - 0.983).abs() < 0.01, "{accuracy}");
 }
 
+/// A first step's momentum is its gradient.
+#[test]
+fn first_gradients_are_those_of_pytorch() {
+    let folder = data("train/digits8x8_cnn");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let set = digits();
+    let model = Model::from_path(examples.join("digits.conv")).expect("it is sound");
+    let options = Options::default().math(Math::Strict).weights_file(folder.join("init.safetensors"));
+    let mut train = TrainOptions::new(Loss::CrossEntropy);
+    train.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
+    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    let order = array(&folder.join("batch_indices.npy"));
+    let first = &order.data()[..order.shape()[1]];
+    let (x, y) = (gather(&set["x_train"], first), gather(&set["y_train"], first));
+    trainer.step(&[x.view()], y.view()).expect("it runs");
+    let there = tempfile::tempdir().expect("a folder");
+    let path = there.path().join("checkpoint");
+    trainer.checkpoint(&path).expect("it is written");
+    let moments = file(&path).into_iter();
+    let gradients: BTreeMap<String, Tensor> = moments
+        .filter_map(|(key, tensor)| Some((key.strip_prefix("trainer.momentum.")?.to_owned(), tensor)))
+        .collect();
+    let expected = file(&folder.join("grads_step_1.safetensors"));
+    assert_eq!(gradients.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let far = worst(&gradients, &expected, 1e-5);
+    assert!(far <= 1.0, "{far} times what is allowed");
+}
+
 #[test]
 fn the_kernel_of_edges_is_learned_as_pytorch_learns_it() {
     let folder = data("train/edge_kernel");

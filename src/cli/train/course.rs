@@ -21,6 +21,9 @@ use crate::train::{Dataset, Evaluation, TrainError, Trainer, shuffled};
 /// Samples of a validation that are computed at a time, at the most: no more than a step has.
 const VALIDATED: usize = 256;
 
+/// What a checkpoint says of samples whose order is of the seed.
+pub(super) const SHUFFLED: &str = "shuffled";
+
 /// What a training is made of.
 struct Course<'a> {
     args: &'a Args,
@@ -46,7 +49,7 @@ pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
     let samples = material.train.samples();
     let order = args.batch_order.as_deref().map(|path| Order::read(path, samples, material.memory)).transpose()?;
     let steps = args.steps(samples, order.as_ref().map(|order| order.shape))?;
-    let trainer = trainer(args, &opened, &material, steps, order.is_some())?;
+    let trainer = trainer(args, &opened, &material, steps, order.as_ref())?;
     if trainer.steps() >= steps.total {
         let done = plural(trainer.steps() as usize, "step");
         return Err(
@@ -71,7 +74,7 @@ fn trainer(
     opened: &Opened,
     material: &Material,
     steps: Steps,
-    ordered: bool,
+    order: Option<&Order>,
 ) -> Result<Trainer, Failure> {
     let mut options = args.making.options(opened, &material.sizes, material.memory)?;
     if let Some(init) = &args.init {
@@ -80,8 +83,10 @@ fn trainer(
     let mut train = args.method(steps)?;
     let mut note = |name: &str, value: String| train.notes.insert(name.to_owned(), value);
     note("samples", material.train.samples().to_string());
-    if !ordered {
-        // What the order of samples follows from, and which of them a step is at.
+    note("math", args.making.math().to_owned());
+    // What the order of samples follows from, and which of them a step is at.
+    note("batch-order", order.map_or_else(|| SHUFFLED.to_owned(), Order::digest));
+    if order.is_none() {
         note("batch", steps.batch.to_string());
         note("seed", args.making.seed().to_string());
     }
@@ -195,7 +200,9 @@ impl Course<'_> {
         console.progress_end();
         let (done, rate) = (self.trainer.steps() - begun, seen as f64 / start.elapsed().as_secs_f64());
         // Before anything else that could go wrong.
-        self.trainer.checkpoint(&self.args.checkpoint())?;
+        self.trainer.checkpoint(&self.args.checkpoint()).map_err(|error| {
+            Failure::from(error).note("the checkpoint before, where there is one, is whole; --resume goes on from it")
+        })?;
         let mut line = format!(
             "epoch {}/{}: loss {:.6}",
             epoch + 1,

@@ -35,8 +35,9 @@ pub(super) fn read(
     } else {
         pictures(path, graph, memory, classes)?
     };
-    for set in std::iter::once(&found.train).chain(&found.test) {
-        fits(path, set, graph, loss)?;
+    fits(path, &found.train, graph, loss)?;
+    if let Some(test) = &found.test {
+        fits(path, test, graph, loss).map_err(|failure| failure.note("so it is in its test set"))?;
     }
     Ok(found)
 }
@@ -78,10 +79,23 @@ fn archive(path: &Path, graph: &Graph, memory: u64) -> Result<Found, Failure> {
         let at = arrays.iter().position(|(found, _)| found == name)?;
         Some(arrays.swap_remove(at).1)
     };
-    let mut pair = |x: &str, y: &str| Some(Dataset { inputs: vec![take(x)?], target: take(y)? });
-    let train = pair("x", "y").or_else(|| pair("x_train", "y_train"));
-    let test = pair("x_test", "y_test").or_else(|| pair("x_val", "y_val"));
-    let Some(train) = train else {
+    let mut pair = |x: &str, y: &str| match (take(x), take(y)) {
+        (Some(x), Some(y)) => Ok(Some(Dataset { inputs: vec![x], target: y })),
+        (None, None) => Ok(None),
+        (there, _) => {
+            let (there, missing) = if there.is_some() { (x, y) } else { (y, x) };
+            Err(Failure::data(format!("it has `{there}`, but no `{missing}`")).about(&shown(path)))
+        }
+    };
+    let (plain, split) = (pair("x", "y")?, pair("x_train", "y_train")?);
+    if plain.is_some() && split.is_some() {
+        return Err(Failure::data("it has `x` and `x_train`: which of them to learn from?").about(&shown(path)));
+    }
+    let test = match pair("x_test", "y_test")? {
+        None => pair("x_val", "y_val")?,
+        test => test,
+    };
+    let Some(train) = plain.or(split) else {
         let failure = Failure::data("it has no arrays `x` and `y`").about(&shown(path));
         return Err(failure.note(format!("it has {}", names.join(", "))));
     };
@@ -111,10 +125,14 @@ fn mnist(folder: &Path, memory: u64) -> Result<Found, Failure> {
 
 /// Pictures from 0 to 1 in `[N, 1, H, W]`, and their classes.
 fn mnist_part(folder: &Path, part: &str, memory: u64) -> Result<Option<Dataset>, Failure> {
-    let (Some(images), Some(labels)) =
-        (mnist_file(folder, part, "images-idx3")?, mnist_file(folder, part, "labels-idx1")?)
-    else {
-        return Ok(None);
+    let files = (mnist_file(folder, part, "images-idx3")?, mnist_file(folder, part, "labels-idx1")?);
+    let (images, labels) = match files {
+        (Some(images), Some(labels)) => (images, labels),
+        (None, None) => return Ok(None),
+        (images, _) => {
+            let missing = if images.is_some() { "labels-idx1" } else { "images-idx3" };
+            return Err(Failure::data(format!("{part}-{missing}-ubyte is missing")).about(&shown(folder)));
+        }
     };
     let read = |path: &Path| {
         // Each byte is there as such, too, while it becomes an f32.

@@ -63,7 +63,7 @@ pub(super) fn read(args: &Args, opened: &Opened, console: &mut Console) -> Resul
             Err(_) => {
                 let left = left(held(&found.train))?;
                 let other = data::read(Path::new(text), &graph, args.loss(), left, &found.classes)?;
-                (found.train, Some(other.train))
+                (found.train, Some(other.test.unwrap_or(other.train)))
             }
         },
     };
@@ -109,6 +109,17 @@ impl Order {
             return Err(about(format!("{bad} is no number of a sample; there are {samples}")));
         }
         Ok(Order { shape: [steps, batch], numbers })
+    }
+
+    /// What tells it from other orders: FNV-1a of its shape and numbers.
+    pub(super) fn digest(&self) -> String {
+        let numbers = self.numbers.data().iter().map(|&n| n as u64);
+        let all = self.shape.map(|n| n as u64).into_iter().chain(numbers);
+        let bytes = all.flat_map(u64::to_le_bytes);
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
     }
 
     /// The samples of a step, which is counted from 0.

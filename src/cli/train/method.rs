@@ -105,9 +105,9 @@ impl Args {
             OptimizerName::Adam | OptimizerName::Adamw => 0.001,
         });
         // A library may want to see what a rate of 0 does; nobody trains with one.
-        match rate > 0.0 {
+        match rate > 0.0 && rate.is_finite() {
             true => Ok(rate),
-            false => Err(Failure::usage(format!("--lr: {rate} is no learning rate"))),
+            false => Err(Failure::usage(format!("--lr: {rate} is no learning rate: it is finite and above 0"))),
         }
     }
 

@@ -79,8 +79,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
 
-    /// What to validate with after each epoch: data as for --data, or a share of it such as 0.1, picked at random;
-    /// without, the test set that comes with the data
+    /// What to validate with after each epoch: data as for --data, of which a test set counts where it has one, or a
+    /// share of --data such as 0.1, picked at random; without, the test set that comes with --data
     #[arg(long, value_name = "PATH|SHARE")]
     val: Option<String>,
 
@@ -93,11 +93,11 @@ pub(super) struct Args {
     optimizer: OptimizerName,
 
     /// The learning rate; 0.01 for sgd, 0.001 for adam and adamw
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
 
     /// Momentum of sgd; 0 by default
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     momentum: Option<f64>,
 
     /// Nesterov's momentum
@@ -105,7 +105,7 @@ pub(super) struct Args {
     nesterov: bool,
 
     /// Weight decay; 0, and 0.01 for adamw
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
 
     /// Adam's shares of the past in its two means; 0.9,0.999 by default
@@ -113,7 +113,7 @@ pub(super) struct Args {
     betas: Vec<f64>,
 
     /// Added to Adam's divisor; 1e-8 by default
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     eps: Option<f64>,
 
     /// How the learning rate goes
@@ -125,7 +125,7 @@ pub(super) struct Args {
     step_every: Option<u64>,
 
     /// What each step of --schedule step multiplies the rate by; 0.1 by default
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     step_factor: Option<f64>,
 
     /// Steps in which the rate rises to its full height
@@ -157,8 +157,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 
-    /// Go on where this checkpoint was written
-    #[arg(long, value_name = "FILE")]
+    /// Go on where this checkpoint was written, with its weights
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init", "scheme", "weights"])]
     resume: Option<PathBuf>,
 
     /// Draw the curve of the loss
@@ -222,16 +222,29 @@ impl From<TrainError> for Failure {
         match error {
             TrainError::NotFinite { .. } | TrainError::Diverged { .. } => failure
                 .help("a smaller --lr, --warmup 100, or inputs scaled to about 1")
-                .note("the last checkpoint is as it was"),
+                .note("the checkpoint of the epoch before, where there is one, is as it was"),
             TrainError::Grad(GradError::OneValue { .. }) => {
                 failure.help("another --batch, so that the last step of an epoch has more than one sample")
             }
-            TrainError::Course { what, written, .. } => match what.as_str() {
-                "samples" => failure.help("give the data that it was trained with"),
-                what => failure.help(format!("--{what} {written} goes on with it")),
-            },
+            TrainError::Course { what, written, given } => failure
+                .help(goes_on(&what, &written, &given))
+                .help("--init takes its weights into another training"),
             _ => failure,
         }
+    }
+}
+
+/// With which arguments a checkpoint that has a note goes on.
+fn goes_on(what: &str, written: &str, given: &str) -> String {
+    match (what, written) {
+        ("samples", _) => "give the data that it was trained with".to_owned(),
+        ("batch-order", course::SHUFFLED) => "it goes on without --batch-order".to_owned(),
+        ("batch-order", _) => "it goes on with the --batch-order that it was trained with".to_owned(),
+        ("optimizer", "sgd with momentum") => "--optimizer sgd --momentum 0.9, or what it was, goes on with it".to_owned(),
+        ("optimizer", "sgd") if given.starts_with("sgd") => "it goes on without --momentum".to_owned(),
+        ("nesterov", "true") => "--nesterov goes on with it".to_owned(),
+        ("nesterov", _) => "it goes on without --nesterov".to_owned(),
+        _ => format!("--{what} {written} goes on with it"),
     }
 }
 

@@ -20,6 +20,9 @@ impl Args {
 
     /// Checks that all that is written can be, over nothing that is read and nothing else that is written.
     pub(super) fn check_places(&self) -> Result<(), Failure> {
+        if let Some(path) = self.plot.as_ref().filter(|path| path.extension().is_none_or(|end| end != "svg")) {
+            return Err(Failure::usage(format!("--plot {}: it is drawn as SVG", shown(path))).help("a name that ends in .svg"));
+        }
         let read = [Some(self.choice.path()), Some(&*self.data), self.target.as_deref()];
         let more = [self.val.as_deref().map(Path::new), self.batch_order.as_deref()];
         let read: Vec<&Path> = read.into_iter().chain(more).flatten().collect();
