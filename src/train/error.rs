@@ -41,6 +41,14 @@ pub enum TrainError {
     /// Nothing to learn from.
     #[error("there are no samples: the data is empty")]
     Empty,
+    /// Targets for other samples.
+    #[error("there are {inputs} samples, but targets for {targets}")]
+    Samples {
+        /// How many samples the inputs have.
+        inputs: usize,
+        /// How many the target has.
+        targets: usize,
+    },
     /// A batch that does not fit the model.
     #[error("{what} has the shape {given:?}, but the model wants {expected:?}")]
     Shape {

@@ -36,6 +36,11 @@ pub fn samples(
         return Err(TrainError::Outputs { count: graph.outputs.len() });
     };
     let y = whole(output.value);
+    if let (true, Some(&targets)) = (graph.ty(output.value).batched, target.shape().first())
+        && targets != samples
+    {
+        return Err(TrainError::Samples { inputs: samples, targets });
+    }
     held("the target", target, loss.target_dims(&y))?;
     if let Some(classes) = loss.classes(&y)
         && let Some(at) = not_below(target.data(), classes)

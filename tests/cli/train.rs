@@ -154,7 +154,7 @@ fn bad_data_is_refused_before_the_first_step() {
     );
     refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[2], &[0.0, 0.5])], &["target of sample 1 is class 0.5"]);
     refused(&[("x", &[2, 4], &x), ("y", &[2], &y)], &["input `x` has the shape [2, 4]", "[2, 1, 2, 2]"]);
-    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["the target has the shape [1]", "[2]"]);
+    refused(&[("x", &[2, 1, 2, 2], &x), ("y", &[1], &y[..1])], &["there are 2 samples, but targets for 1"]);
     refused(&[("x", &[0, 1, 2, 2], &[]), ("y", &[0], &[])], &["empty"]);
     refused(&[("a", &[2, 1, 2, 2], &x), ("b", &[2], &y)], &["no arrays `x` and `y`", "`a`, `b`"]);
     let mut bad = x.clone();

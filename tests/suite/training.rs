@@ -53,17 +53,22 @@ pub fn file(path: &Path) -> BTreeMap<String, Tensor> {
     found.into_iter().map(|(key, tensor)| (full(key), tensor)).collect()
 }
 
-#[test]
-fn digits_go_the_way_of_pytorch() {
-    let folder = data("train/digits8x8_cnn");
+/// As PyTorch's was when it was recorded, but for the weight decay.
+fn trainer_of_digits(folder: &Path, weight_decay: f64) -> Trainer {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let set = digits();
     let model = Model::from_path(examples.join("digits.conv")).expect("it is sound");
     let options = Options::default().math(Math::Strict).weights_file(folder.join("init.safetensors"));
     let mut train = TrainOptions::new(Loss::CrossEntropy);
-    train.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
+    train.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay, nesterov: false };
     train.rate = 0.05;
-    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    Trainer::new(&model, &options, train).expect("it can be trained")
+}
+
+#[test]
+fn digits_go_the_way_of_pytorch() {
+    let folder = data("train/digits8x8_cnn");
+    let set = digits();
+    let mut trainer = trainer_of_digits(&folder, 1e-4);
     let order = array(&folder.join("batch_indices.npy"));
     let losses = array(&folder.join("losses_fp64.npy"));
     let (x, y) = (&set["x_train"], &set["y_train"]);
@@ -89,13 +94,8 @@ fn digits_go_the_way_of_pytorch() {
 #[test]
 fn first_gradients_are_those_of_pytorch() {
     let folder = data("train/digits8x8_cnn");
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let set = digits();
-    let model = Model::from_path(examples.join("digits.conv")).expect("it is sound");
-    let options = Options::default().math(Math::Strict).weights_file(folder.join("init.safetensors"));
-    let mut train = TrainOptions::new(Loss::CrossEntropy);
-    train.optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
-    let mut trainer = Trainer::new(&model, &options, train).expect("it can be trained");
+    let mut trainer = trainer_of_digits(&folder, 0.0);
     let order = array(&folder.join("batch_indices.npy"));
     let first = &order.data()[..order.shape()[1]];
     let (x, y) = (gather(&set["x_train"], first), gather(&set["y_train"], first));

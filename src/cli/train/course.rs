@@ -229,6 +229,10 @@ impl Course<'_> {
         let result = self.trainer.step(&inputs, batch.target.view());
         if let Ok(loss) | Err(TrainError::NotFinite { loss, .. }) = &result {
             let step = self.trainer.steps() + u64::from(result.is_err());
+            // Nobody asks for more than the last one: a long training does not gather them.
+            if self.args.plot.is_none() && self.args.losses.is_none() {
+                self.curves.train.clear();
+            }
             self.curves.train.push((step, f64::from(*loss)));
         }
         Ok(f64::from(result?))
