@@ -52,7 +52,10 @@ pub enum NpzError {
 /// If the file is damaged, exceeds the limit, or an array cannot be read.
 pub fn read(bytes: &[u8], limit_bytes: u64) -> Result<Vec<(String, Tensor)>, NpzError> {
     let zip_error = |e: ZipError| NpzError::Zip(e.to_string().escape_debug().to_string());
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| NpzError::Whole)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| match error {
+        ZipError::InvalidArchive(_) => NpzError::Whole,
+        error => zip_error(error),
+    })?;
     if archive.len() > limits::ARCHIVE_ENTRIES {
         return Err(NpzError::Entries(archive.len()));
     }

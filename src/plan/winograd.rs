@@ -180,7 +180,7 @@ fn chunks(layer: &Layer, tile: WinogradTile, target: &Target) -> Option<(Choice,
     let shared = most < FEWEST_TILES;
     let most = if shared { SHARED_TILES } else { most };
     // Smaller chunks fetch weights more often: from the second-level cache that costs little.
-    let may_halve = !shared && weight_bytes(layer, tile) <= l2 / 2;
+    let may_halve = !shared && weight_bytes(layer, tile) <= l2 * 5 / 8;
     for extent in extents {
         let mut chunk = grown(extent, most);
         let [_, rows, phases, ..] = extent;

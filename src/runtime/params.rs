@@ -13,6 +13,10 @@ pub use write::{Entry, write_safetensors};
 use crate::graph::Graph;
 use crate::tensor::Tensor;
 
+/// What the keys begin with that a checkpoint has beside its weights, and the one of them that every checkpoint has.
+pub(crate) const TRAINER: &str = "trainer.";
+pub(crate) const STEPS: &str = "trainer.steps";
+
 /// The values of a graph's parameters. Invariant: as many tensors as the graph has parameters, in
 /// its order and with its shapes.
 #[derive(Clone, Debug, PartialEq)]

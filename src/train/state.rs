@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Optimizer, TrainError};
 use crate::graph::{Graph, Param};
 use crate::model::Error;
-use crate::runtime::params::{Entry, Stored, Table};
+use crate::runtime::params::{Entry, STEPS, Stored, TRAINER, Table};
 use crate::tensor::Tensor;
 
 /// Weights and moments.
@@ -18,13 +18,7 @@ pub(super) struct State {
     pub(super) moments: Vec<Vec<f32>>,
 }
 
-/// What keys begin with that no weight has.
-const TRAINER: &str = "trainer.";
-
-/// The key of the number of steps in a checkpoint, as two halves that f32 holds exactly.
-const STEPS: &str = "trainer.steps";
-
-/// What a step number is split at.
+/// What a step number is split at: a checkpoint has it as two halves that f32 holds exactly.
 const HALF: u64 = 1 << 24;
 
 /// What all states of a training have in common.

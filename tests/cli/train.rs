@@ -89,8 +89,16 @@ fn a_training_that_is_resumed_ends_with_the_same_bytes() {
     run(&["--epochs", "4", "-o", "long.safetensors"]);
     run(&["--epochs", "4", "--resume", "half.checkpoint.safetensors", "-o", "rest.safetensors"]);
     assert_eq!(sandbox.read("long.safetensors"), sandbox.read("rest.safetensors"));
+    // It is a weight file, too, and nothing in it surprises.
+    sandbox.write("one.npy", make::npy(&[1, 2, 2], &[1.0; 4]));
+    let ran = sandbox.expect(0, &["run", "m.conv", "one.npy", "--weights", "half.checkpoint.safetensors"]);
+    assert!(!ran.stderr.contains("E0505"), "{}", ran.stderr);
     let done = ["--epochs", "2", "--resume", "half.checkpoint.safetensors"];
     sandbox.refuse_with(2, &train(&[&adam[..], &done].concat()), &["6 steps already"]);
+    // Nor does it need what the model began with.
+    sandbox.write("m.conv", NET.replacen('{', "{\n  weights \"gone.safetensors\"", 1));
+    run(&["--epochs", "4", "--resume", "half.checkpoint.safetensors", "-o", "again.safetensors"]);
+    assert_eq!(sandbox.read("long.safetensors"), sandbox.read("again.safetensors"));
 }
 
 #[test]

@@ -255,5 +255,5 @@ fn validation_is_with_the_test_set_of_a_file() {
     sandbox.refuse(&train(&["--val", "both.npz"]), &["`x` and `x_train`"]);
     let whole = sandbox.read("v.npz");
     sandbox.write("cut.npz", &whole[..whole.len() / 2]);
-    sandbox.refuse(&train(&["--val", "cut.npz"]), &["it may have been cut off"]);
+    sandbox.refuse(&train(&["--val", "cut.npz"]), &["it may have been cut off", "--target"]);
 }

@@ -16,7 +16,7 @@ use crate::cli::models::Opened;
 use crate::cli::report::{grouped, plural, seconds};
 use crate::io::{atomic, npy};
 use crate::tensor::Tensor;
-use crate::train::{Dataset, Evaluation, TrainError, Trainer, shuffled};
+use crate::train::{Dataset, Evaluation, Init, TrainError, Trainer, shuffled};
 
 /// Samples of a validation that are computed at a time, at the most: no more than a step has.
 const VALIDATED: usize = 256;
@@ -81,6 +81,10 @@ fn trainer(
         options = options.weights_file(init);
     }
     let mut train = args.method(steps)?;
+    if args.resume.is_some() {
+        // Weights come from the checkpoint: the file that the model names need not be there any more.
+        train.init = Some(Init::PyTorch);
+    }
     let mut note = |name: &str, value: String| train.notes.insert(name.to_owned(), value);
     note("samples", material.train.samples().to_string());
     note("math", args.making.math().to_owned());

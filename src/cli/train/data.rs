@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::console::shown;
 use crate::cli::failure::Failure;
 use crate::graph::Graph;
-use crate::io::{idx, npz, picture, safe_file};
+use crate::io::npz::{self, NpzError};
+use crate::io::{idx, picture, safe_file};
 use crate::tensor::Tensor;
 use crate::train::{self, Dataset, Loss};
 
@@ -73,7 +74,13 @@ fn with_channel(mut set: Dataset, graph: &Graph) -> Result<Dataset, Failure> {
 fn archive(path: &Path, graph: &Graph, memory: u64) -> Result<Found, Failure> {
     let bytes = safe_file::read(path, memory).map_err(Failure::file)?;
     let left = memory.saturating_sub(bytes.len() as u64);
-    let mut arrays = npz::read(&bytes, left).map_err(|e| Failure::data(e.to_string()).about(&shown(path)))?;
+    let mut arrays = npz::read(&bytes, left).map_err(|error| {
+        let failure = Failure::data(error.to_string()).about(&shown(path));
+        match error {
+            NpzError::Whole => failure.help("data is an .npz file or a folder; a picture or one array wants --target beside it"),
+            _ => failure,
+        }
+    })?;
     let names: Vec<String> = arrays.iter().map(|(name, _)| format!("`{name}`")).collect();
     let mut take = |name: &str| {
         let at = arrays.iter().position(|(found, _)| found == name)?;

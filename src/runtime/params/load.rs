@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
-use super::{Params, tensor};
+use super::{Params, STEPS, TRAINER, tensor};
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean};
 use crate::graph::{Graph, Param, ParamRole};
 use crate::limits;
@@ -244,7 +244,9 @@ fn missing(param: &Param, file: &Tensors<'_>, used: &BTreeSet<&str>) -> Diagnost
 /// The tensors that no parameter takes, in one diagnostic.
 fn extra(graph: &Graph, file: &Tensors<'_>, used: &BTreeSet<&str>, strict: bool) -> Option<Diagnostic> {
     let unused = file.keys().map(String::as_str).filter(|key| !used.contains(key));
-    let unused: Vec<&str> = unused.filter(|key| !counts_batches(key)).collect();
+    let checkpoint = file.keys().any(|key| key == STEPS);
+    let trainers = |key: &str| checkpoint && key.starts_with(TRAINER);
+    let unused: Vec<&str> = unused.filter(|key| !counts_batches(key) && !trainers(key)).collect();
     let message = match unused.as_slice() {
         [] => return None,
         [key] => {
