@@ -15,6 +15,20 @@ pub(super) trait Register: Copy {
     /// A new one, unassigned.
     fn new(k: &mut KernelBuilder) -> Self;
 
+    /// A new one, all 0.
+    fn zero(k: &mut KernelBuilder) -> Self {
+        let register = Self::new(k);
+        Self::start(k, &[register], None);
+        register
+    }
+
+    /// A new one with one f32 from memory in every lane.
+    fn splat(k: &mut KernelBuilder, addr: Addr) -> Self {
+        let register = Self::new(k);
+        register.load_splat(k, addr);
+        register
+    }
+
     /// All of them 0, or what is in memory.
     fn start(k: &mut KernelBuilder, registers: &[Self], from: Option<Addr>);
 

@@ -31,8 +31,8 @@ pub(crate) fn is_stencil(
         && taps.is_sorted_by(|a, b| a < b)
         && taps.iter().all(near)
         && stride[1] == 1
-        && phase.iter().all(|phase| phase.start == 0 && phase.step == 1)
-        && epilogue.expr.as_ref().is_none_or(|expr| expr.buffers().next().is_none())
+        && phase.iter().all(Phase::is_dense)
+        && epilogue.reads_no_buffer()
 }
 
 /// Whether it can be read without a halo: of planes with so many columns, into so many.
@@ -73,10 +73,14 @@ impl Builder<'_> {
         let single = |t: &PlanarConv| t.groups == 1 && t.phase == task.phase && !t.w_transposed;
         let pointwise =
             task.taps == [(0, 0)] && task.tap_index == [0] && task.w_taps == 1 && task.stride == [1, 1];
-        let bare = |epilogue: &Epilogue| epilogue.expr.as_ref().is_none_or(|e| e.buffers().next().is_none());
         let buffer = |id: BufferId| &self.values.buffers[id.0 as usize];
         let channels = buffer(own).dims[1];
-        if !pointwise || !single(task) || task.x != own || channels > TOGETHER || !bare(&task.epilogue) {
+        if !pointwise
+            || !single(task)
+            || task.x != own
+            || channels > TOGETHER
+            || !task.epilogue.reads_no_buffer()
+        {
             return None;
         }
         let last = self.values.run.last().filter(|last| last.out == own)?;

@@ -190,11 +190,25 @@ pub struct Phase {
     pub count: u32,
 }
 
+impl Phase {
+    /// Whether they are the first ones, each beside the next.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.start == 0 && self.step == 1
+    }
+}
+
 /// What follows a sum while it is in a register: operand 0 of the expression is the sum (bias added).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Epilogue {
     /// Nothing, or an expression whose operands 1, 2, … are `inputs`.
     pub expr: Option<Pointwise>,
+}
+
+impl Epilogue {
+    /// Whether the sum is all that it is computed from.
+    pub(crate) fn reads_no_buffer(&self) -> bool {
+        self.expr.as_ref().is_none_or(|expr| expr.buffers().next().is_none())
+    }
 }
 
 /// `out[l, m, n] = bias[n] + Σ_k x[l, m, k] · w[l, k, n]`.

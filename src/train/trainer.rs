@@ -200,8 +200,12 @@ impl Trainer {
 
     /// What a training is told from others by.
     fn course(&self) -> BTreeMap<String, String> {
-        let TrainOptions { optimizer, loss, notes, .. } = &self.train;
-        let own = [(OPTIMIZER, optimizer.name().to_owned()), ("loss", loss.name().to_owned())];
+        let TrainOptions { optimizer, loss, notes, statistics_momentum, .. } = &self.train;
+        let own = [
+            (OPTIMIZER, optimizer.name().to_owned()),
+            ("loss", loss.name().to_owned()),
+            ("statistics-momentum", statistics_momentum.to_string()),
+        ];
         let own = own.into_iter().chain(optimizer.notes()).map(|(name, note)| (name.to_owned(), note));
         notes.clone().into_iter().chain(own).collect()
     }

@@ -9,7 +9,7 @@
 use super::Weights;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::call::CallBuilder;
-use crate::kernels::ir::{Addr, Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
+use crate::kernels::ir::{Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::{LowerError, Lowering, distance};
 use crate::kernels::pointwise;
 use crate::kernels::register::Register;
@@ -31,7 +31,7 @@ const LINE: i64 = 64;
 /// Whether a convolution is of this kind, and worth it: of several channels, in planes without gaps.
 fn fits(task: &PlanarConv, x: &View, out: &View) -> bool {
     let [rows, columns] = &task.phase;
-    let whole = |phase: &Phase, n: u64| phase.start == 0 && phase.step == 1 && u64::from(phase.count) == n;
+    let whole = |phase: &Phase, n: u64| phase.is_dense() && u64::from(phase.count) == n;
     let dense = |view: &View| view.strides[3] == 4 && view.strides[2] == 4 * view.dims[3] as i64;
     task.groups == 1
         && task.taps == [(0, 0)]
@@ -44,7 +44,7 @@ fn fits(task: &PlanarConv, x: &View, out: &View) -> bool {
         && dense(out)
         && x.dims[1] >= u64::from(CHANNELS)
         && out.dims[1] >= u64::from(CHANNELS)
-        && task.epilogue.expr.as_ref().is_none_or(|expr| expr.buffers().next().is_none())
+        && task.epilogue.reads_no_buffer()
 }
 
 /// Nothing where it is another convolution.
@@ -58,15 +58,10 @@ pub(super) fn lower(
         return Ok(None);
     }
     let job = Job { task, weights: Weights::of(task, &x, &out), x, out };
-    let mut pixels = job.out.dims[2] * job.out.dims[3];
-    let mut nests = Vec::new();
-    let mut start = 0;
-    if low.target().has_wide() {
-        start = pixels - pixels % (REGISTERS * Wide::LANES as u64);
-        nests.extend(job.tiles::<Wide>(WIDE_CHANNELS, Pixels { start: 0, count: start }, low)?);
-        pixels -= start;
-    }
-    nests.extend(job.tiles::<Vreg>(CHANNELS, Pixels { start, count: pixels }, low)?);
+    let pixels = job.out.dims[2] * job.out.dims[3];
+    let wide = if low.target().has_wide() { pixels - pixels % (REGISTERS * Wide::LANES as u64) } else { 0 };
+    let mut nests = job.tiles::<Wide>(WIDE_CHANNELS, Pixels { start: 0, count: wide }, low)?;
+    nests.extend(job.tiles::<Vreg>(CHANNELS, Pixels { start: wide, count: pixels - wide }, low)?);
     Ok(Some(nests))
 }
 
@@ -162,9 +157,12 @@ impl Job<'_> {
         let next = c.int(self.x.strides[1]);
         let next_out = c.int(plane);
         let b = &mut c.b;
-        let sums: Vec<Vec<R>> = (0..channels as i32)
-            .map(|k| (0..registers).map(|_| start(b, bias.map(|bias| bias.at(4 * k)))).collect())
-            .collect();
+        let start = |b: &mut KernelBuilder, k: i32| match bias {
+            Some(bias) => R::splat(b, bias.at(4 * k)),
+            None => R::zero(b),
+        };
+        let sums: Vec<Vec<R>> =
+            (0..channels as i32).map(|k| (0..registers).map(|_| start(b, k)).collect()).collect();
         let at = |k: usize, c: u64| distance(k as i64 * self.weights.out + c as i64 * self.weights.channel);
         let step = |b: &mut KernelBuilder, c: u64| -> Result<(), LowerError> {
             let values: Vec<R> = (0..registers as i32).map(|register| size.load(b, x, register)).collect();
@@ -174,8 +172,7 @@ impl Job<'_> {
                 }
             }
             for (k, sums) in sums.iter().enumerate() {
-                let weight = R::new(b);
-                weight.load_splat(b, w.at(at(k, c)?));
+                let weight = R::splat(b, w.at(at(k, c)?));
                 for (sum, &value) in sums.iter().zip(&values) {
                     sum.fma(b, weight, value);
                 }
@@ -228,14 +225,4 @@ impl Size {
         }
         value
     }
-}
-
-/// A sum of nothing: a channel's bias, or 0.
-fn start<R: Register>(b: &mut KernelBuilder, bias: Option<Addr>) -> R {
-    let register = R::new(b);
-    match bias {
-        Some(bias) => register.load_splat(b, bias),
-        None => R::start(b, &[register], None),
-    }
-    register
 }

@@ -186,7 +186,7 @@ impl<'a, R: Register> Tile<'a, R> {
                 let one = self.args.column < VECTOR_BYTES;
                 let start = |b: &mut KernelBuilder| match self.args.bias {
                     Some(bias) => of_channel(b, bias.at(self.bytes(out)), one),
-                    None => zero(b),
+                    None => R::zero(b),
                 };
                 sums.push((0..registers).map(|_| start(b)).collect());
             }
@@ -376,18 +376,11 @@ impl<'a, R: Register> Tile<'a, R> {
 
 /// What belongs to a channel, in every lane that is of it: one number, or those of a block.
 fn of_channel<R: Register>(b: &mut KernelBuilder, at: Addr, one: bool) -> R {
-    let register = R::new(b);
     if one {
-        register.load_splat(b, at);
-    } else {
-        register.load_vector(b, at);
+        return R::splat(b, at);
     }
-    register
-}
-
-fn zero<R: Register>(b: &mut KernelBuilder) -> R {
     let register = R::new(b);
-    R::start(b, &[register], None);
+    register.load_vector(b, at);
     register
 }
 
