@@ -78,32 +78,32 @@ pub fn read(bytes: &[u8], limit_bytes: u64) -> Result<Tensor, NpyError> {
     if bytes > limit_bytes {
         return Err(limit_error(limit_bytes));
     }
-    let mut values = Vec::new();
-    values.try_reserve_exact(data.len() / header.element.size()).map_err(|_| limit_error(0))?;
-    decode(&header, data, &mut values);
     let shape: Option<Vec<usize>> = header.shape.iter().map(|&d| usize::try_from(d).ok()).collect();
     let shape = shape.ok_or_else(size_error)?;
+    let mut tensor = Tensor::try_zeros(&shape).ok_or_else(|| limit_error(0))?;
+    decode(&header, data, tensor.data_mut());
     if header.fortran_order && shape.len() > 1 {
-        values = row_major(&shape, &values);
+        let values = row_major(&shape, tensor.data());
+        return Tensor::new(&shape, values).map_err(|_| size_error());
     }
-    Tensor::new(&shape, values).map_err(|_| size_error())
+    Ok(tensor)
 }
 
-/// Appends the elements in the order of the file.
-fn decode(header: &Header, data: &[u8], values: &mut Vec<f32>) {
+/// Writes the elements in the order of the file.
+fn decode(header: &Header, data: &[u8], values: &mut [f32]) {
     fn each<const N: usize>(
         data: &[u8],
         big_endian: bool,
-        values: &mut Vec<f32>,
+        values: &mut [f32],
         convert: impl Fn([u8; N]) -> f32,
     ) {
-        values.extend(data.as_chunks::<N>().0.iter().map(|&bytes| {
+        for (value, &bytes) in values.iter_mut().zip(data.as_chunks::<N>().0) {
             let mut bytes = bytes;
             if big_endian {
                 bytes.reverse();
             }
-            convert(bytes)
-        }));
+            *value = convert(bytes);
+        }
     }
     let big = header.big_endian;
     match header.element {

@@ -234,6 +234,14 @@ impl Machine {
                 }
                 (dst, value)
             }
+            Inst::Slide { dst, low, high, by } => {
+                let lanes = [self.reg(low)?, self.reg(high)?].concat();
+                let mut value = [0; LANES];
+                for (lane, from) in value.iter_mut().zip(usize::from(by)..) {
+                    *lane = lanes.get(from).copied().ok_or(Fault::Lanes(by))?;
+                }
+                (dst, value)
+            }
             Inst::Transpose { regs } => return self.transpose(&regs),
             // Only that the pointer is assigned.
             Inst::Prefetch { addr } => return self.ptr(addr.ptr).map(|_| ()),

@@ -9,7 +9,7 @@
 //! Invariants, which [`super::verify`] checks:
 //! - a register or pointer is assigned before it is read, on every path (a loop with a run-time
 //!   count may run no iteration: what it alone assigns is unassigned after it);
-//! - partial operations touch 1 to 7 lanes, of wide registers 1 to 15; strides of strided operations are not 0 and multiples of 4;
+//! - partial operations touch 1 to 7 lanes, of wide registers 1 to 15, and slides go as far; strides of strided operations are not 0 and multiples of 4;
 //! - loops nest at most [`MAX_LOOP_DEPTH`] deep; static counts are at least 1;
 //! - all memory operations lie within the ranges that [`super::range`] computes from the arguments
 //!   and that the planner holds against its buffers.
@@ -20,7 +20,7 @@
 
 mod wide;
 
-pub use wide::{WIDE_LANES, Wide, WideInst, WideOperand};
+pub use wide::{Arith, WIDE_LANES, Wide, WideInst, WideOperand};
 
 /// Lanes of a vector register, on every target; also the channels of a block.
 pub const LANES: usize = 8;
@@ -291,6 +291,17 @@ pub enum Inst {
         on: Vreg,
         /// Where it is 0.
         off: Vreg,
+    },
+    /// Lanes `by` to `by + 7` of `low` followed by `high`.
+    Slide {
+        /// Assigned.
+        dst: Vreg,
+        /// Read.
+        low: Vreg,
+        /// Read.
+        high: Vreg,
+        /// How far, 1 to 7.
+        by: u8,
     },
     /// The 8×8 matrix whose row i is `regs[i]`, transposed in place. The registers are distinct.
     Transpose {

@@ -6,10 +6,12 @@
 //! are short, so that a unit has about [`CHUNK`] vectors.
 
 mod expr;
+mod simple;
 #[cfg(test)]
 mod tests;
 
 pub(super) use expr::emit_expr;
+pub(super) use simple::Simple;
 
 use super::axes::{Axis, LARGEST_STRIDE, collapse, pieces};
 use super::build::KernelBuilder;

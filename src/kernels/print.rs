@@ -129,6 +129,8 @@ impl Display for WideInst {
             WideInst::LoadSplat { dst, addr } => write!(f, "{dst} = load splat {addr}"),
             WideInst::Fma { acc, a, b } => write!(f, "{acc} = fma {acc}, {a}, {b}"),
             WideInst::Store { addr, src } => write!(f, "store {addr}, {src}"),
+            WideInst::Arith { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", VecBinary::from(*op)),
+            WideInst::Slide { dst, low, high, by } => write!(f, "{dst} = slide {low}, {high} by {by}"),
             WideInst::Half { dst, src, high: false } => write!(f, "{dst} = low {src}"),
             WideInst::Half { dst, src, high: true } => write!(f, "{dst} = high {src}"),
         }
@@ -208,6 +210,7 @@ impl Display for Inst {
                 VecUnary::MaxLanes => write!(f, "{dst} = maximum {src}"),
             },
             Inst::Blend { dst, mask, on, off } => write!(f, "{dst} = {mask} ? {on} : {off}"),
+            Inst::Slide { dst, low, high, by } => write!(f, "{dst} = slide {low}, {high} by {by}"),
             Inst::Transpose { regs } => {
                 f.write_str("transpose ")?;
                 list(f, regs)

@@ -276,7 +276,8 @@ impl Analysis<'_> {
                 self.touch(addr, at, VECTOR, false, state)
             }
             Inst::Fma { .. } | Inst::Binary { .. } | Inst::Unary { .. } | Inst::Blend { .. } => Ok(()),
-            Inst::Splat { .. } | Inst::Move { .. } | Inst::Transpose { .. } | Inst::Prefetch { .. } => Ok(()),
+            Inst::Splat { .. } | Inst::Move { .. } | Inst::Slide { .. } | Inst::Transpose { .. } => Ok(()),
+            Inst::Prefetch { .. } => Ok(()),
             Inst::Wide(inst) => match inst {
                 WideInst::Load { addr, .. } | WideInst::Fma { b: WideOperand::Mem(addr), .. } => {
                     self.touch(addr, at, 2 * VECTOR, false, state)
@@ -289,7 +290,11 @@ impl Analysis<'_> {
                 WideInst::LoadSplat { addr, .. } | WideInst::Fma { b: WideOperand::Splat(addr), .. } => {
                     self.touch(addr, at, 4, false, state)
                 }
-                WideInst::Splat { .. } | WideInst::Fma { .. } | WideInst::Half { .. } => Ok(()),
+                WideInst::Splat { .. }
+                | WideInst::Fma { .. }
+                | WideInst::Arith { .. }
+                | WideInst::Slide { .. }
+                | WideInst::Half { .. } => Ok(()),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! The registers that a tile's sums are in: of 8 lanes, or of 16.
 
 use super::build::KernelBuilder;
-use super::ir::{Addr, Inst, LANES, Operand, VECTOR_BYTES, Vreg, Wide, WideInst, WideOperand};
+use super::ir::{Addr, Arith, Inst, LANES, Operand, VECTOR_BYTES, Vreg, Wide, WideInst, WideOperand};
 
 /// A register of one vector or two: blocks of output channels, or columns of a row.
 pub(super) trait Register: Copy {
@@ -41,6 +41,15 @@ pub(super) trait Register: Copy {
     fn load_part(self, k: &mut KernelBuilder, addr: Addr, lanes: usize, last: bool);
 
     fn store(self, k: &mut KernelBuilder, addr: Addr);
+
+    /// A new one with as many lanes of `low` followed by `high`, from lane `by` on: 1 to all but one.
+    fn slide(k: &mut KernelBuilder, low: Self, high: Self, by: usize) -> Self;
+
+    /// A new one with one number in every lane.
+    fn number(k: &mut KernelBuilder, number: f32) -> Self;
+
+    /// A new one, `op(a, b)`.
+    fn arith(k: &mut KernelBuilder, op: Arith, a: Self, b: Self) -> Self;
 
     /// One f32 in every lane.
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr);
@@ -90,6 +99,20 @@ impl Register for Vreg {
 
     fn store(self, k: &mut KernelBuilder, addr: Addr) {
         k.inst(Inst::Store { addr, src: self });
+    }
+
+    fn slide(k: &mut KernelBuilder, low: Vreg, high: Vreg, by: usize) -> Vreg {
+        let dst = k.vreg();
+        k.inst(Inst::Slide { dst, low, high, by: by as u8 });
+        dst
+    }
+
+    fn number(k: &mut KernelBuilder, number: f32) -> Vreg {
+        k.splat(number)
+    }
+
+    fn arith(k: &mut KernelBuilder, op: Arith, a: Vreg, b: Vreg) -> Vreg {
+        k.binary(op.into(), a, b)
     }
 
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {
@@ -143,6 +166,24 @@ impl Register for Wide {
 
     fn store(self, k: &mut KernelBuilder, addr: Addr) {
         k.wide_inst(WideInst::Store { addr, src: self });
+    }
+
+    fn slide(k: &mut KernelBuilder, low: Wide, high: Wide, by: usize) -> Wide {
+        let dst = k.wide();
+        k.wide_inst(WideInst::Slide { dst, low, high, by: by as u8 });
+        dst
+    }
+
+    fn number(k: &mut KernelBuilder, number: f32) -> Wide {
+        let dst = k.wide();
+        k.wide_inst(WideInst::Splat { dst, bits: number.to_bits() });
+        dst
+    }
+
+    fn arith(k: &mut KernelBuilder, op: Arith, a: Wide, b: Wide) -> Wide {
+        let dst = k.wide();
+        k.wide_inst(WideInst::Arith { op, dst, a, b });
+        dst
     }
 
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {

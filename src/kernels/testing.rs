@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::build::KernelBuilder;
 use super::ir::{
-    Addr, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
-    Wide, WideInst, WideOperand,
+    Addr, Arith, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VecBinary, VecUnary,
+    Vreg, Wide, WideInst, WideOperand,
 };
 use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 
@@ -30,6 +30,8 @@ pub(crate) const BUFFER_WORDS: usize = 2 * REACH as usize / 4;
 const COUNTS: [i64; 3] = [0, 1, 3];
 /// Least and greatest entry of the index table, in elements.
 const INDEX: (i32, i32) = (-9, 9);
+
+const ARITH: [Arith; 6] = [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min];
 
 /// A program of one step that calls one kernel once: input 0 is numbers, input 1 bits, output 0 numbers,
 /// output 1 bits.
@@ -264,7 +266,7 @@ impl Decoder {
         let pick = |n: u32| self.wides[n as usize % self.wides.len()];
         let (x, y, acc) = (pick(a), pick(a >> 8), pick(c));
         let addr = Self::near(self.number_in, b);
-        let inst = match kind / 64 % 11 {
+        let inst = match kind / 64 % 13 {
             0 => WideInst::Half { dst: self.target(c, false), src: x, high: b & 1 == 1 },
             1 => WideInst::Fma { acc, a: x, b: WideOperand::Mem(addr) },
             2 => WideInst::Fma { acc, a: x, b: WideOperand::Splat(addr) },
@@ -278,6 +280,8 @@ impl Decoder {
                 match load {
                     5 => WideInst::Splat { dst, bits: if b & 7 == 0 { 0 } else { (b as f32).to_bits() } },
                     6 => WideInst::Load { dst, addr },
+                    12 => WideInst::Arith { op: ARITH[b as usize % 6], dst, a: x, b: y },
+                    11 => WideInst::Slide { dst, low: x, high: y, by: (c % 15 + 1) as u8 },
                     10 => WideInst::LoadTwice { dst, addr },
                     9 => WideInst::LoadPart { dst, addr, lanes: (c % 15 + 1) as u8, last: c & 16 == 0 },
                     _ => WideInst::LoadSplat { dst, addr },
@@ -368,6 +372,10 @@ impl Decoder {
             23 => {
                 let lanes = (c % 8 + 1) as u8;
                 Inst::StoreStrided { addr: Self::near(output, b >> 8), src: any, stride, lanes }
+            }
+            24 if choose & 2 == 0 => {
+                let (low, high) = (any, self.number(b));
+                Inst::Slide { dst: self.target(c, bits), low, high, by: (a % 7 + 1) as u8 }
             }
             24 => {
                 let list = if bits { &mut self.bits } else { &mut self.numbers };

@@ -224,16 +224,12 @@ impl Program {
             if let (Some(n), true) = (batch.axis, port.batched) {
                 shape.insert(0, n);
             }
-            let bytes = shape.iter().fold(4u64, |n, &d| n.saturating_mul(d as u64));
-            let mut data: Vec<f32> = Vec::new();
-            let len = (bytes / 4) as usize;
-            data.try_reserve_exact(len).map_err(|_| Error::Memory {
-                needed: bytes,
+            let output = Tensor::try_zeros(&shape).ok_or_else(|| Error::Memory {
+                needed: shape.iter().fold(4u64, |n, &d| n.saturating_mul(d as u64)),
                 limit: 0,
                 layer: format!("the output `{}`", port.name),
             })?;
-            data.resize(len, 0.0);
-            outputs.push(Tensor::new(&shape, data)?);
+            outputs.push(output);
         }
         Ok(outputs)
     }

@@ -247,7 +247,7 @@ fn mismatch(declared: &Declared, has: &[usize], bound: &Bound) -> Failure {
 }
 
 fn reshaped(tensor: Tensor, dims: &[usize]) -> Result<Tensor, Failure> {
-    Tensor::new(dims, tensor.into_data()).map_err(|e| Failure::Bug(e.to_string()))
+    tensor.reshape(dims).map_err(|e| Failure::Bug(e.to_string()))
 }
 
 /// The side that an open axis gets where nothing gives it one.
@@ -272,7 +272,7 @@ pub(in crate::cli) fn bind_defaults(declared: &Declared, bound: &mut Bound, note
 /// A sample of numbers in 0..1 that depends on the seed and the input's name alone.
 pub(super) fn random(declared: &Declared, dims: &[u64], seed: u64, memory: u64) -> Result<Ready, Failure> {
     let bytes = dims.iter().try_fold(4u64, |n, &d| n.checked_mul(d)).filter(|&n| n <= memory);
-    let Some(bytes) = bytes else {
+    if bytes.is_none() {
         return Err(Failure::data(format!(
             "input `{}` of shape {} is past the memory limit of {memory} bytes",
             declared.name,
@@ -284,12 +284,12 @@ pub(super) fn random(declared: &Declared, dims: &[u64], seed: u64, memory: u64) 
         format!("no input is given: `{}` {} holds random numbers of seed {seed}", declared.name, shape(dims));
     let mut state =
         declared.name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let data = (0..bytes / 4).map(|_| unit(splitmix(&mut state))).collect();
     let mut shape: Vec<usize> = dims.iter().map(|&d| d as usize).collect();
     if declared.batched {
         shape.insert(0, 1);
     }
-    let tensor = Tensor::new(&shape, data).map_err(|e| Failure::Bug(e.to_string()))?;
+    let mut tensor = Tensor::zeros(&shape).map_err(|e| Failure::Bug(e.to_string()))?;
+    tensor.data_mut().iter_mut().for_each(|value| *value = unit(splitmix(&mut state)));
     Ok(Ready { tensor, notes: vec![note] })
 }
 

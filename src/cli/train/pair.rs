@@ -100,5 +100,5 @@ fn wanted(
 }
 
 fn reshaped(tensor: Tensor, dims: Vec<usize>) -> Result<Tensor, Failure> {
-    Tensor::new(&dims, tensor.into_data()).map_err(|e| Failure::Bug(e.to_string()))
+    tensor.reshape(&dims).map_err(|e| Failure::Bug(e.to_string()))
 }

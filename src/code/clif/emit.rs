@@ -239,6 +239,11 @@ impl<'f> Emitter<'_, 'f> {
                 let value = self.lanes.blend(mask, on, off);
                 self.set_reg(dst, value)
             }
+            Inst::Slide { dst, low, high, by } => {
+                let quads = [self.reg(low)?, self.reg(high)?].concat();
+                let value = self.lanes.slide(&quads, by)?;
+                self.set_reg(dst, value)
+            }
             Inst::Transpose { ref regs } => {
                 let rows = [
                     self.reg(regs[0])?,
@@ -282,6 +287,17 @@ impl<'f> Emitter<'_, 'f> {
                 let (ptr, [low, high]) = (self.ptr(addr.ptr)?, self.wide(src)?);
                 self.lanes.store(ptr, addr.offset, low, 8)?;
                 return self.lanes.store(ptr, second_half(addr)?, high, 8);
+            }
+            WideInst::Arith { op, dst, a, b } => {
+                let (a, b) = (self.wide(a)?, self.wide(b)?);
+                let op = op.into();
+                (dst, [self.lanes.binary(op, a[0], b[0]), self.lanes.binary(op, a[1], b[1])])
+            }
+            WideInst::Slide { dst, low, high, by } => {
+                let quads = [self.wide(low)?, self.wide(high)?].concat().concat();
+                let first = self.lanes.slide(&quads, by)?;
+                let second = self.lanes.slide(quads.get(2..).unwrap_or_default(), by)?;
+                (dst, [first, second])
             }
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;

@@ -379,6 +379,20 @@ impl<'f> Lanes<'_, 'f> {
         self.float(result)
     }
 
+    /// Eight lanes from lane `by` on, of the quads one after the other.
+    pub(super) fn slide(&mut self, quads: &[Value], by: u8) -> Result<Halves, CodeError> {
+        let (first, rest) = (usize::from(by / 4), by % 4);
+        let Some(&[a, b]) = quads.get(first..first + 2) else {
+            return Err(CodeError::bug("", format!("a slide by {by}")));
+        };
+        if rest == 0 {
+            return Ok([a, b]);
+        }
+        let &c = quads.get(first + 2).ok_or_else(|| CodeError::bug("", format!("a slide by {by}")))?;
+        let lanes = [rest, rest + 1, rest + 2, rest + 3];
+        Ok([self.shuffle(a, b, lanes), self.shuffle(b, c, lanes)])
+    }
+
     /// Row i becomes column i.
     pub(super) fn transpose(&mut self, rows: [Halves; 8]) -> [Halves; 8] {
         let mut block = |first: usize, half: usize| {

@@ -8,6 +8,7 @@ use super::allocate::{Home, Outcome, Save};
 use super::asm::{Assembler, Label, Pending};
 use super::flat::{Access, Class, Flat, Item, NO_RANGE, Op, Role, Var, pointer, vector, wide};
 use super::frame::Frame;
+use super::wide::{WideMask, masks};
 use crate::kernels::ir::{Addr, Inst, Int, Kernel, Ptr, Spills, Vreg, Wide};
 
 /// Where everything is kept.
@@ -44,6 +45,8 @@ pub(super) struct Emitter<'a> {
     pub open: Vec<OpenLoop>,
     /// The first of the vector slots that [`super::transpose`] uses as a buffer.
     pub buffer: u32,
+    /// Masks of wide registers that stay in mask registers, in the order of these.
+    pub masks: Vec<WideMask>,
     /// The number of the item that is emitted, and its accesses.
     item: usize,
     accesses: &'a [Access],
@@ -67,6 +70,7 @@ impl<'a> Emitter<'a> {
             frame: Frame::new(abi, &allocation.vector, &allocation.general, extra),
             open: Vec::new(),
             buffer: allocation.vector.slots,
+            masks: masks(flat),
             item: 0,
             accesses: &[],
         })

@@ -343,6 +343,11 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             add(vector(*off), Role::Use);
             add(vector(*dst), Role::Def);
         }
+        Inst::Slide { dst, low, high, .. } => {
+            add(vector(*low), Role::UseLate);
+            add(vector(*high), Role::UseLate);
+            add(vector(*dst), Role::Def);
+        }
         Inst::Transpose { regs } => {
             for reg in regs {
                 add(vector(*reg), Role::Update);
@@ -370,6 +375,16 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             WideInst::Store { addr, src } => {
                 add(pointer(addr.ptr), Role::Use);
                 add(wide(*src), Role::Use);
+            }
+            WideInst::Arith { dst, a, b, .. } => {
+                add(wide(*a), Role::Use);
+                add(wide(*b), Role::Use);
+                add(wide(*dst), Role::Def);
+            }
+            WideInst::Slide { dst, low, high, .. } => {
+                add(wide(*low), Role::Use);
+                add(wide(*high), Role::Use);
+                add(wide(*dst), Role::Def);
             }
             WideInst::Half { dst, src, .. } => {
                 add(wide(*src), Role::Use);

@@ -24,7 +24,7 @@ impl Emitter<'_> {
             self.op(Instruction::with2(Code::Mov_r64_rm64, r64(register), source))?;
             self.keep(home, register)?;
         }
-        Ok(())
+        self.set_masks()
     }
 
     /// `dst = base + by`

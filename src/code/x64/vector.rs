@@ -53,6 +53,7 @@ impl Emitter<'_> {
             }
             Inst::Unary { op, dst, src } => self.unary(op, dst, src),
             Inst::Blend { dst, mask, on, off } => self.blend(dst, mask, on, off),
+            Inst::Slide { dst, low, high, by } => self.slide(dst, low, high, by),
             Inst::Transpose { ref regs } => self.transpose(regs),
             Inst::Prefetch { addr } => {
                 let memory = self.memory(addr)?;
@@ -60,6 +61,31 @@ impl Emitter<'_> {
             }
             Inst::Wide(inst) => self.wide_inst(inst),
         }
+    }
+
+    /// By way of the middle: the upper half of `low` and the lower half of `high`.
+    fn slide(&mut self, dst: Vreg, low: Vreg, high: Vreg, by: u8) -> Result<(), EmitError> {
+        // Of the operands, which are halves 0 and 1 and halves 2 and 3.
+        const MIDDLE: u32 = 0x21;
+        let target = ymm(self.target(dst)?);
+        let first = ymm(self.read(low, 1)?);
+        let code = Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8;
+        match self.source(high)? {
+            Source::Register(high) => self.op3_imm(code, target, first, ymm(high), MIDDLE)?,
+            Source::Memory(high) => self.op(Instruction::with4(code, target, first, high, MIDDLE))?,
+        }
+        let code = Code::VEX_Vpalignr_ymm_ymm_ymmm256_imm8;
+        let bytes = 4 * u32::from(by % 4);
+        match by {
+            1..=3 => self.op3_imm(code, target, target, first, bytes)?,
+            4 => {}
+            5..=7 => {
+                let last = ymm(self.read(high, 1)?);
+                self.op3_imm(code, target, last, target, bytes)?;
+            }
+            _ => return Err(self.bug("a slide by no lane or by all")),
+        }
+        self.wrote(dst)
     }
 
     fn splat(&mut self, dst: Vreg, bits: u32) -> Result<(), EmitError> {

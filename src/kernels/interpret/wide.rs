@@ -35,6 +35,20 @@ impl Machine {
                 memory.store_vector(place, low)?;
                 return memory.store_vector(place.plus(VECTOR_BYTES)?, high);
             }
+            WideInst::Arith { op, dst, a, b } => {
+                let (a, b) = (self.wide(a)?, self.wide(b)?);
+                (dst, [0, 1].map(|half| lanes::binary(op.into(), a[half], b[half])))
+            }
+            WideInst::Slide { dst, low, high, by } => {
+                let [low, high] = [self.wide(low)?, self.wide(high)?];
+                let lanes = [low, high].concat().concat();
+                let lane = |at: usize| lanes.get(at + usize::from(by)).copied().ok_or(Fault::Lanes(by));
+                let mut all = [[0; LANES]; 2];
+                for at in 0..2 * LANES {
+                    all[at / LANES][at % LANES] = lane(at)?;
+                }
+                (dst, all)
+            }
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;
                 return self.set_reg(dst, halves[usize::from(high)]);

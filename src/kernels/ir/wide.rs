@@ -1,6 +1,6 @@
-//! Registers of 16 lanes: what sums of products do with them, and nothing else.
+//! Registers of 16 lanes: what sums of products do with them and what often follows, and nothing else.
 
-use super::{Addr, LANES, Vreg};
+use super::{Addr, LANES, VecBinary, Vreg};
 
 /// Lanes of a wide register: two [`Vreg`]s, two neighbouring blocks of channels.
 pub const WIDE_LANES: usize = 2 * LANES;
@@ -18,6 +18,36 @@ pub enum WideOperand {
     Mem(Addr),
     /// One f32 in memory, in every lane.
     Splat(Addr),
+}
+
+/// Arithmetic that wide registers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arith {
+    /// `a + b`
+    Add,
+    /// `a − b`
+    Sub,
+    /// `a · b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// As [`VecBinary::Max`].
+    Max,
+    /// As [`VecBinary::Min`].
+    Min,
+}
+
+impl From<Arith> for VecBinary {
+    fn from(op: Arith) -> VecBinary {
+        match op {
+            Arith::Add => VecBinary::Add,
+            Arith::Sub => VecBinary::Sub,
+            Arith::Mul => VecBinary::Mul,
+            Arith::Div => VecBinary::Div,
+            Arith::Max => VecBinary::Max,
+            Arith::Min => VecBinary::Min,
+        }
+    }
 }
 
 /// An operation on wide registers.
@@ -71,12 +101,34 @@ pub enum WideInst {
         /// Read.
         b: WideOperand,
     },
+    /// `dst = op(a, b)`
+    Arith {
+        /// What.
+        op: Arith,
+        /// Assigned.
+        dst: Wide,
+        /// Read.
+        a: Wide,
+        /// Read.
+        b: Wide,
+    },
     /// 16 lanes to memory.
     Store {
         /// The first lane.
         addr: Addr,
         /// Read.
         src: Wide,
+    },
+    /// Lanes `by` to `by + 15` of `low` followed by `high`.
+    Slide {
+        /// Assigned.
+        dst: Wide,
+        /// Read.
+        low: Wide,
+        /// Read.
+        high: Wide,
+        /// How far, 1 to 15.
+        by: u8,
     },
     /// 8 of the 16 lanes.
     Half {

@@ -11,7 +11,7 @@ use crate::kernels::build::KernelBuilder;
 use crate::kernels::call::CallBuilder;
 use crate::kernels::ir::{Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::{LowerError, Lowering, distance};
-use crate::kernels::pointwise;
+use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::kernels::step::{Call, Nest};
 use crate::plan::task::{Phase, PlanarConv};
@@ -200,6 +200,10 @@ impl Job<'_> {
 
     /// What follows a sum, and the store.
     fn store<R: Register>(&self, b: &mut KernelBuilder, size: Size, out: Ptr, register: i32, sum: R) {
+        let simple = self.task.epilogue.expr.as_ref().and_then(Simple::of);
+        if let (Some(mut simple), true) = (simple, size.lanes(register) >= R::LANES) {
+            return simple.apply(b, sum).store(b, out.at(register * R::BYTES));
+        }
         for vector in 0..R::VECTORS {
             let value = sum.vector(b, vector);
             let value = match &self.task.epilogue.expr {

@@ -30,6 +30,10 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
             k.wide_inst(WideInst::Fma { acc: a, a: b, b: operand });
         }
         k.wide_inst(WideInst::Store { addr: y.at(64), src: a });
+        k.wide_inst(WideInst::Slide { dst: b, low: a, high: b, by: 15 });
+        k.wide_inst(WideInst::Arith { op: crate::kernels::ir::Arith::Max, dst: b, a, b });
+        let slid = k.vreg();
+        k.inst(Inst::Slide { dst: slid, low: v, high: acc, by: 1 });
         k.inst(Inst::Prefetch { addr: x.at(4096) });
         k.half(a, false);
         k.half(a, true);

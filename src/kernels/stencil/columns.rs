@@ -1,5 +1,7 @@
 //! A row cut into registers: whole ones in the middle, and those at its ends whose taps reach beyond it.
 
+use std::ops::Range;
+
 /// What is there of the row that a register's taps read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cut {
@@ -9,29 +11,36 @@ pub(super) enum Cut {
     Ends { before: i64, after: i64 },
 }
 
-/// How a register `dx` columns on is loaded.
+/// How a register is loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Access {
     Whole,
-    /// The first lanes are there.
-    First(usize),
-    /// The last lanes are there.
-    Last(usize),
-    /// Nothing is.
+    /// The first columns.
+    First(i64),
+    /// The last columns.
+    Last(i64),
     Nothing,
 }
 
 impl Cut {
-    /// Of a register of `lanes` columns.
-    pub(super) fn access(self, dx: i64, lanes: usize) -> Access {
-        let Cut::Ends { before, after } = self else { return Access::Whole };
-        let width = lanes as i64;
-        let (missing, there) = ((-before - dx).max(0), (after - dx).min(width));
-        match missing {
-            0 if there == width => Access::Whole,
-            0 if there > 0 => Access::First(there as usize),
-            1.. if missing < width && there == width => Access::Last((width - missing) as usize),
-            _ => Access::Nothing,
+    /// Of a register of so many columns from `at` on, of which some are needed.
+    pub(super) fn access(self, at: i64, needed: Range<i64>, columns: i64) -> Access {
+        let (there, end) = match self {
+            Cut::Whole => (needed.clone(), at + columns),
+            Cut::Ends { before, after } => (-before..after, at + columns),
+        };
+        let (from, to) = (needed.start.max(there.start), needed.end.min(there.end));
+        // What is needed ends with the register, or begins with it; a row ends on one side of a register at most.
+        if from >= to {
+            Access::Nothing
+        } else if from == at && to == end {
+            Access::Whole
+        } else if to == end {
+            Access::Last(end - from)
+        } else if there.start <= at {
+            Access::First(to - at)
+        } else {
+            Access::Last(end - from)
         }
     }
 }

@@ -6,6 +6,7 @@
 //! so bits are those of one row at a time with a halo.
 
 mod columns;
+mod row;
 mod tile;
 
 use super::axes::pieces;

@@ -1,10 +1,13 @@
 //! A tile: its size by what it loads, and its code.
 
+use std::collections::BTreeSet;
+
 use super::Stencil;
-use super::columns::{Access, Cut};
+use super::columns::Cut;
+use super::row::{Row, columns, sources};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Addr, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
-use crate::kernels::pointwise;
+use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::plan::View;
 use crate::plan::task::Epilogue;
@@ -38,6 +41,8 @@ pub(super) struct Shape {
     pub(super) registers: usize,
     /// Whether the weights stay in registers.
     resident: bool,
+    /// Whether registers between aligned ones are slid together.
+    slides: bool,
 }
 
 /// The rows of a tile.
@@ -59,7 +64,7 @@ impl Shape {
         let outs = stencil.weights.len();
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
         let most = if x.strides[2] % SAME_LINES == 0 { 2 } else { 4 };
-        let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false });
+        let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false, slides: false });
         for rows in 1..=most.min(height as usize) {
             for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
                 let sums = rows * registers * outs;
@@ -68,17 +73,18 @@ impl Shape {
                 if sums + 2 > there || !resident && sums + registers + 2 > there {
                     continue;
                 }
-                let loaded = loads::<R>(stencil, x.column_bytes(), rows) * registers as f64;
+                let slides = resident && R::LANES > LANES && sums + distinct + 4 <= there;
+                let traffic = Traffic::of::<R>(stencil, x.column_bytes(), [rows, registers], slides);
                 let weights = if resident { 0 } else { rows * uses };
                 let pointers = (rows * outs) as f64 + rows as f64 * stencil.step as f64;
-                let slots = loaded + weights as f64;
-                let products = (rows * registers * uses) as f64;
+                let slots = traffic.loads + weights as f64;
+                let products = (rows * registers * uses) as f64 + 0.5 * traffic.slides;
                 // Few sums wait for each other.
                 let waiting = if sums < 4 { 1.0 } else { 0.0 };
                 let cost = slots.max(products) + 0.2 * slots + 0.5 * pointers + waiting * products;
                 let each = cost / sums as f64;
                 if each < best.0 {
-                    best = (each, Shape { rows, registers, resident });
+                    best = (each, Shape { rows, registers, resident, slides });
                 }
             }
         }
@@ -86,27 +92,46 @@ impl Shape {
     }
 }
 
-/// Loads that some rows take for one register of each; those across two cache lines count twice: of elements that are
-/// not aligned every other register of 8 lanes and nearly all of 16, of blocks every other one of 16.
-fn loads<R: Register>(stencil: &Stencil<'_>, column: i64, rows: usize) -> f64 {
-    let mut found: Vec<(i64, i32)> = Vec::new();
-    for row in 0..rows as i64 {
-        for &(dy, dx) in stencil.taps {
-            let element = (row * stencil.step + i64::from(dy), dx);
-            if !found.contains(&element) {
-                found.push(element);
+/// How a tile comes to its input.
+struct Traffic {
+    /// Loads; those across two cache lines count twice: of elements that are not aligned every other register of 8
+    /// lanes and nearly all of 16, of blocks every other one of 16.
+    loads: f64,
+    slides: f64,
+}
+
+impl Traffic {
+    fn of<R: Register>(
+        stencil: &Stencil<'_>,
+        column: i64,
+        [rows, registers]: [usize; 2],
+        slides: bool,
+    ) -> Traffic {
+        let columns = columns::<R>(column);
+        let mut loads: BTreeSet<(i64, i64)> = BTreeSet::new();
+        let mut slid: BTreeSet<(i64, i64)> = BTreeSet::new();
+        for row in 0..rows as i64 {
+            for &(dy, dx) in stencil.taps {
+                let row = row * stencil.step + i64::from(dy);
+                for register in 0..registers as i64 {
+                    let p = i64::from(dx) + register * columns;
+                    let (first, second) = sources(p, columns, slides);
+                    loads.insert((row, first));
+                    if let Some(second) = second {
+                        loads.insert((row, second));
+                        slid.insert((row, p));
+                    }
+                }
             }
         }
+        let each = |p: i64| match (p % columns, R::LANES > LANES) {
+            (0, _) => 1.0,
+            (_, false) if column == VECTOR_BYTES => 1.0,
+            (_, true) if column < VECTOR_BYTES => 2.0,
+            _ => 1.5,
+        };
+        Traffic { loads: loads.iter().map(|&(_, p)| each(p)).sum(), slides: slid.len() as f64 }
     }
-    let wide = R::LANES > LANES;
-    let each = |dx: i32| match (column == VECTOR_BYTES, wide) {
-        (true, false) => 1.0,
-        (true, true) => 1.5,
-        (false, _) if dx % R::LANES as i32 == 0 => 1.0,
-        (false, false) => 1.5,
-        (false, true) => 2.0,
-    };
-    found.iter().map(|&(_, dx)| each(dx)).sum()
 }
 
 /// The weights, equal ones once.
@@ -199,10 +224,22 @@ impl<'a, R: Register> Tile<'a, R> {
                 b.set_ptr(ptrs.x, at, Offset::Int(self.args.pitches[0]));
                 at = ptrs.x;
             }
-            for (dx, products) in self.elements(row) {
-                let access = if inside { cut.access(dx, R::LANES) } else { Access::Nothing };
-                let start = self.bytes(column + dx);
-                self.multiply(b, &sums, &products, at, start, access);
+            let elements = self.elements(row);
+            let positions = || {
+                let columns = columns::<R>(self.args.column);
+                let each =
+                    move |(dx, products)| (0..registers).map(move |c| (dx + c as i64 * columns, c, products));
+                elements.iter().map(|(dx, products)| (*dx, products)).flat_map(each)
+            };
+            let read = positions().map(|(p, ..)| p);
+            let cut = inside.then_some(cut);
+            let mut row = Row::new(at, self.bytes(column), self.args.column, cut, read, self.shape.slides);
+            if self.shape.resident {
+                let mut all: Vec<_> = positions().collect();
+                all.sort_by_key(|&(p, c, _)| (p, c));
+                all.iter().for_each(|&(p, c, products)| self.multiply(b, &sums, c, products, &mut row, p));
+            } else {
+                self.multiply_loading(b, &sums, &elements, &mut row);
             }
         }
         self.finish(b, ptrs, &sums, column);
@@ -243,53 +280,44 @@ impl<'a, R: Register> Tile<'a, R> {
         (self.args.column * columns) as i32
     }
 
-    /// Adds the products of the registers `start` bytes from a pointer.
+    /// Adds to the sums of a register the products of the columns from `p` on, by weights in registers.
     fn multiply(
         &self,
         b: &mut KernelBuilder,
         sums: &[Vec<R>],
+        register: usize,
         products: &Products,
-        at: Ptr,
-        start: i32,
-        access: Access,
+        row: &mut Row<R>,
+        p: i64,
     ) {
-        let registers = sums.first().map_or(0, Vec::len);
-        let address = |register: usize| at.at(start + register as i32 * R::BYTES);
-        if let (true, [(sum, weight)], Access::Whole) = (self.shape.resident, products.as_slice(), access) {
-            let held = self.weight(b, weight);
-            for (register, &sum) in sums[*sum].iter().enumerate() {
-                sum.fma_memory(b, held, address(register));
-            }
-            return;
+        if let ([(sum, weight)], Some(addr)) = (products.as_slice(), row.in_memory(p)) {
+            let weight = self.weight(b, weight);
+            return sums[*sum][register].fma_memory(b, weight, addr);
         }
-        let load = |b: &mut KernelBuilder, register: usize| -> R {
-            let (value, addr) = (R::new(b), address(register));
-            let missing = |lanes: usize| 4 * (R::LANES - lanes) as i32;
-            match access {
-                Access::Whole => value.load(b, addr),
-                Access::First(lanes) => value.load_part(b, addr, lanes, false),
-                Access::Last(lanes) => {
-                    value.load_part(b, addr.ptr.at(addr.offset + missing(lanes)), lanes, true);
-                }
-                Access::Nothing => R::start(b, &[value], None),
-            }
-            value
-        };
-        if self.shape.resident {
-            (0..registers).for_each(|register| {
-                let value = load(b, register);
-                for (sum, weight) in products {
-                    let weight = self.weight(b, weight);
-                    sums[*sum][register].fma(b, weight, value);
-                }
-            });
-            return;
-        }
-        let values: Vec<R> = (0..registers).map(|register| load(b, register)).collect();
+        let value = row.get(b, p);
         for (sum, weight) in products {
             let weight = self.weight(b, weight);
-            for (&sum, &value) in sums[*sum].iter().zip(&values) {
-                sum.fma(b, weight, value);
+            sums[*sum][register].fma(b, weight, value);
+        }
+    }
+
+    /// Adds the products of a row, loading each weight for all registers.
+    fn multiply_loading(
+        &self,
+        b: &mut KernelBuilder,
+        sums: &[Vec<R>],
+        elements: &[(i64, Products)],
+        row: &mut Row<R>,
+    ) {
+        let columns = columns::<R>(self.args.column);
+        let registers = sums.first().map_or(0, Vec::len) as i64;
+        for (dx, products) in elements {
+            let values: Vec<R> = (0..registers).map(|c| row.get(b, dx + c * columns)).collect();
+            for (sum, weight) in products {
+                let weight = self.weight(b, weight);
+                for (&sum, &value) in sums[*sum].iter().zip(&values) {
+                    sum.fma(b, weight, value);
+                }
             }
         }
     }
@@ -304,6 +332,7 @@ impl<'a, R: Register> Tile<'a, R> {
             None => Vec::new(),
             Some(_) => sums.chunks(outs).map(|sums| self.mix(b, sums)).collect(),
         };
+        let mut simple: Option<Simple<R>> = self.stencil.epilogue.expr.as_ref().and_then(Simple::of);
         let mut plane = ptrs.dst;
         for out in 0..planes {
             if let Some(by) = self.args.plane.filter(|_| out > 0) {
@@ -327,6 +356,10 @@ impl<'a, R: Register> Tile<'a, R> {
                     let first = register * R::VECTORS as usize;
                     if self.stencil.epilogue.expr.is_none() {
                         sum.store(b, vector_at(first));
+                        continue;
+                    }
+                    if let Some(simple) = &mut simple {
+                        simple.apply(b, sum).store(b, vector_at(first));
                         continue;
                     }
                     for vector in 0..R::VECTORS {

@@ -172,6 +172,14 @@ impl<'a> Verifier<'a> {
                 }
                 self.set(dst, assigned);
             }
+            Inst::Slide { dst, low, high, by } => {
+                if !(1..LANES as u8).contains(&by) {
+                    self.report(format!("a slide by {by}"));
+                }
+                self.reg(low, assigned);
+                self.reg(high, assigned);
+                self.set(dst, assigned);
+            }
             Inst::Transpose { regs } => {
                 for (i, &reg) in regs.iter().enumerate() {
                     if regs[..i].contains(&reg) {
@@ -212,6 +220,19 @@ impl<'a> Verifier<'a> {
             WideInst::Store { addr, src } => {
                 self.addr(addr, assigned);
                 self.wide(src, assigned);
+            }
+            WideInst::Arith { dst, a, b, .. } => {
+                self.wide(a, assigned);
+                self.wide(b, assigned);
+                self.set_wide(dst, assigned);
+            }
+            WideInst::Slide { dst, low, high, by } => {
+                if !(1..WIDE_LANES as u8).contains(&by) {
+                    self.report(format!("a slide of a wide register by {by}"));
+                }
+                self.wide(low, assigned);
+                self.wide(high, assigned);
+                self.set_wide(dst, assigned);
             }
             WideInst::Half { dst, src, .. } => {
                 self.wide(src, assigned);

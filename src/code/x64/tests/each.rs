@@ -153,6 +153,22 @@ fn transposition() {
     }
 }
 
+#[test]
+fn slides() {
+    for before in BESIDE {
+        for by in 1..=7 {
+            around(&format!("slide by {by}"), before, |k, _, &[a, b, c]| {
+                let mut slide = |dst, low, high| {
+                    k.inst(Inst::Slide { dst, low, high, by });
+                    dst
+                };
+                let [fresh, same] = [slide(Vreg(0), a, b), slide(Vreg(0), c, c)];
+                vec![fresh, same]
+            });
+        }
+    }
+}
+
 /// A prefetch of any address reads nothing, writes nothing and does not fault.
 #[test]
 fn prefetch() {

@@ -13,8 +13,8 @@ use crate::code::x64::vector_file;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::ArgValue;
 use crate::kernels::ir::{
-    Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary, Vreg,
-    Wide, WideInst, WideOperand,
+    Arith, Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary,
+    Vreg, Wide, WideInst, WideOperand,
 };
 
 /// Words of a buffer; pointers start in the middle and stay within.
@@ -22,6 +22,7 @@ const WORDS: usize = 16384;
 const MIDDLE: i64 = 2 * WORDS as i64;
 /// Entries of the table of offsets.
 const TABLE: usize = 64;
+const ARITH: [Arith; 6] = [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min];
 
 /// Writes a kernel statement by statement.
 ///
@@ -137,12 +138,20 @@ impl Writer {
     fn wide_inst(&mut self, k: &mut KernelBuilder) {
         let (dst, a) = (self.rng.pick(&self.wides), self.rng.pick(&self.wides));
         let addr = self.input().at(self.offset());
-        let inst = match self.rng.below(11) {
+        let inst = match self.rng.below(13) {
             0 => WideInst::Splat { dst, bits: 0 },
             1 => WideInst::Splat { dst, bits: self.constant() },
             2 => WideInst::Load { dst, addr },
             3 => WideInst::LoadSplat { dst, addr },
             10 => WideInst::LoadTwice { dst, addr },
+            12 => {
+                let op = self.rng.pick(&ARITH);
+                WideInst::Arith { op, dst, a, b: self.rng.pick(&self.wides) }
+            }
+            11 => {
+                let (low, high) = (a, self.rng.pick(&self.wides));
+                WideInst::Slide { dst, low, high, by: 1 + self.rng.below(15) as u8 }
+            }
             8 => WideInst::LoadPart {
                 dst,
                 addr,
@@ -172,7 +181,7 @@ impl Writer {
         let lanes = 1 + self.rng.below(8);
         let load = self.input().at(self.offset());
         let store = self.rng.pick(&self.outputs).at(self.offset());
-        match self.rng.below(20) {
+        match self.rng.below(21) {
             0 => {
                 let lanes = self.constant();
                 k.inst(Inst::Splat { dst: bits, bits: if lanes & 4 == 0 { 0 } else { lanes } });
@@ -219,6 +228,10 @@ impl Writer {
                     _ => (op, self.bits()),
                 };
                 k.inst(Inst::Unary { op, dst: bits, src });
+            }
+            19 => {
+                let (low, high) = (self.any(), self.any());
+                k.inst(Inst::Slide { dst: bits, low, high, by: 1 + self.rng.below(7) as u8 });
             }
             18 => {
                 let (mask, on, off) = (self.bits(), self.any(), self.any());
