@@ -294,7 +294,7 @@ pub enum Inst {
     },
     /// Lanes `by` to `by + 7` of `low` followed by `high`.
     Slide {
-        /// Assigned.
+        /// Assigned; neither `low` nor `high`.
         dst: Vreg,
         /// Read.
         low: Vreg,

@@ -31,7 +31,8 @@ const COUNTS: [i64; 3] = [0, 1, 3];
 /// Least and greatest entry of the index table, in elements.
 const INDEX: (i32, i32) = (-9, 9);
 
-const ARITH: [Arith; 6] = [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min];
+const ARITH: [Arith; 7] =
+    [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min, Arith::And];
 
 /// A program of one step that calls one kernel once: input 0 is numbers, input 1 bits, output 0 numbers,
 /// output 1 bits.
@@ -280,7 +281,7 @@ impl Decoder {
                 match load {
                     5 => WideInst::Splat { dst, bits: if b & 7 == 0 { 0 } else { (b as f32).to_bits() } },
                     6 => WideInst::Load { dst, addr },
-                    12 => WideInst::Arith { op: ARITH[b as usize % 6], dst, a: x, b: y },
+                    12 => WideInst::Arith { op: ARITH[b as usize % 7], dst, a: x, b: y },
                     11 => WideInst::Slide { dst, low: x, high: y, by: (c % 15 + 1) as u8 },
                     10 => WideInst::LoadTwice { dst, addr },
                     9 => WideInst::LoadPart { dst, addr, lanes: (c % 15 + 1) as u8, last: c & 16 == 0 },
@@ -375,7 +376,9 @@ impl Decoder {
             }
             24 if choose & 2 == 0 => {
                 let (low, high) = (any, self.number(b));
-                Inst::Slide { dst: self.target(c, bits), low, high, by: (a % 7 + 1) as u8 }
+                let fresh = self.k.vreg();
+                self.k.inst(Inst::Slide { dst: fresh, low, high, by: (a % 7 + 1) as u8 });
+                Inst::Move { dst: self.target(c, bits), src: fresh }
             }
             24 => {
                 let list = if bits { &mut self.bits } else { &mut self.numbers };

@@ -38,6 +38,7 @@ fn arith_code(op: Arith) -> Code {
         Arith::Div => Code::EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er,
         Arith::Max => Code::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae,
         Arith::Min => Code::EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae,
+        Arith::And => Code::EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32,
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Arith {
     Max,
     /// As [`VecBinary::Min`].
     Min,
+    /// Bits.
+    And,
 }
 
 impl From<Arith> for VecBinary {
@@ -46,6 +48,7 @@ impl From<Arith> for VecBinary {
             Arith::Div => VecBinary::Div,
             Arith::Max => VecBinary::Max,
             Arith::Min => VecBinary::Min,
+            Arith::And => VecBinary::And,
         }
     }
 }

@@ -200,7 +200,7 @@ impl Job<'_> {
 
     /// What follows a sum, and the store.
     fn store<R: Register>(&self, b: &mut KernelBuilder, size: Size, out: Ptr, register: i32, sum: R) {
-        let simple = self.task.epilogue.expr.as_ref().and_then(Simple::of);
+        let simple = Simple::of(self.task.epilogue.expr.as_ref());
         if let (Some(mut simple), true) = (simple, size.lanes(register) >= R::LANES) {
             return simple.apply(b, sum).store(b, out.at(register * R::BYTES));
         }

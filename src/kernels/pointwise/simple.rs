@@ -25,8 +25,14 @@ enum Step {
 }
 
 impl<R: Register> Simple<R> {
-    /// None where it is not such an expression.
-    pub(crate) fn of(expr: &Pointwise) -> Option<Simple<R>> {
+    /// Its operand.
+    pub(crate) fn nothing() -> Simple<R> {
+        Simple { steps: vec![Step::Operand], numbers: Vec::new() }
+    }
+
+    /// Nothing, or an expression; none where it is not such an expression.
+    pub(crate) fn of(expr: Option<&Pointwise>) -> Option<Simple<R>> {
+        let Some(expr) = expr else { return Some(Simple::nothing()) };
         let mut simple = Simple { steps: Vec::new(), numbers: Vec::new() };
         // Where each operation's result is among the steps.
         let mut places: Vec<usize> = Vec::new();
@@ -36,6 +42,10 @@ impl<R: Register> Simple<R> {
                 PointwiseOp::Operand(0) => simple.step(Step::Operand),
                 PointwiseOp::Scalar(number) => simple.number(number),
                 PointwiseOp::Unary(UnaryOp::Relu, x) => simple.bound(Arith::Max, 0.0, at(x)?)?,
+                PointwiseOp::Unary(UnaryOp::Abs, x) => {
+                    let magnitude = simple.number(f32::from_bits(0x7fff_ffff));
+                    simple.step(Step::Arith(Arith::And, at(x)?, magnitude))
+                }
                 PointwiseOp::Unary(UnaryOp::Clamp { lo, hi }, x) => {
                     let x = simple.bound(Arith::Max, lo, at(x)?)?;
                     simple.bound(Arith::Min, hi, x)?

@@ -92,9 +92,12 @@ k0: kernel demo(p0, p1, i2)
     w0 = fma w0, w1, [p1]
     w0 = fma w0, w1, splat [p1 + 8]
     store [p1 + 64], w0
+    w1 = slide w0, w1 by 15
+    w1 = max w0, w1
+    v7 = slide v0, v1 by 1
     prefetch [p0 + 4096]
-    v7 = low w0
-    v8 = high w0
+    v8 = low w0
+    v9 = high w0
   }
 ";
     assert_eq!(lowered.to_string(), expected);

@@ -322,19 +322,49 @@ impl<'a, R: Register> Tile<'a, R> {
         }
     }
 
-    /// What follows the sums, and the stores.
+    /// What follows the sums, and the stores: in the registers of the sums if these have all operations, else in
+    /// vectors.
     fn finish(&self, b: &mut KernelBuilder, ptrs: &Ptrs, sums: &[Vec<R>], column: i64) {
-        let planes = self.stencil.out_planes();
+        let first = self.stencil.epilogue;
+        let second = self.stencil.then.as_ref().map(|then| then.epilogue);
+        let simple = |epilogue: &Epilogue| Simple::of(epilogue.expr.as_ref());
+        match (simple(first), second.map_or(Some(Simple::nothing()), simple)) {
+            (Some(mut first), Some(mut second)) => {
+                let after = After {
+                    first: |b: &mut KernelBuilder, sum: R, _| first.apply(b, sum),
+                    second: |b: &mut KernelBuilder, sum: R| second.apply(b, sum),
+                };
+                self.store(b, ptrs, sums, column, after);
+            }
+            _ => {
+                let after = After {
+                    first: |b: &mut KernelBuilder, sum: R, vector| {
+                        let sum = sum.vector(b, vector);
+                        apply(b, first, sum)
+                    },
+                    second: |b: &mut KernelBuilder, sum| second.map_or(sum, |second| apply(b, second, sum)),
+                };
+                self.store(b, ptrs, sums, column, after);
+            }
+        }
+    }
+
+    fn store<Q: Register>(
+        &self,
+        b: &mut KernelBuilder,
+        ptrs: &Ptrs,
+        sums: &[Vec<R>],
+        column: i64,
+        mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
+    ) {
         let outs = self.stencil.weights.len();
-        let start = self.bytes(column);
         // Channels that go on together do so row by row.
-        let mixed: Vec<Vec<Vec<Vreg>>> = match self.stencil.then {
+        let mixed: Vec<Vec<Vec<Q>>> = match self.stencil.then {
             None => Vec::new(),
-            Some(_) => sums.chunks(outs).map(|sums| self.mix(b, sums)).collect(),
+            Some(_) => sums.chunks(outs).map(|sums| self.mix(b, sums, &mut after)).collect(),
         };
-        let mut simple: Option<Simple<R>> = self.stencil.epilogue.expr.as_ref().and_then(Simple::of);
         let mut plane = ptrs.dst;
-        for out in 0..planes {
+        for out in 0..self.stencil.out_planes() {
             if let Some(by) = self.args.plane.filter(|_| out > 0) {
                 b.set_ptr(ptrs.plane, plane, Offset::Int(by));
                 plane = ptrs.plane;
@@ -345,66 +375,65 @@ impl<'a, R: Register> Tile<'a, R> {
                     b.set_ptr(ptrs.out, at, Offset::Int(self.args.pitches[1]));
                     at = ptrs.out;
                 }
-                let vector_at = |vector: usize| at.at(start + vector as i32 * VECTOR_BYTES as i32);
+                let start = self.bytes(column);
+                let place = |register: usize| at.at(start + register as i32 * Q::BYTES);
                 if let Some(mixed) = mixed.get(row) {
-                    for (vector, &value) in mixed[out].iter().enumerate() {
-                        b.store(vector_at(vector), value, LANES);
-                    }
+                    (0..).zip(&mixed[out]).for_each(|(register, value)| value.store(b, place(register)));
                     continue;
                 }
-                for (register, &sum) in sums[row * outs + out].iter().enumerate() {
-                    let first = register * R::VECTORS as usize;
-                    if self.stencil.epilogue.expr.is_none() {
-                        sum.store(b, vector_at(first));
-                        continue;
-                    }
-                    if let Some(simple) = &mut simple {
-                        simple.apply(b, sum).store(b, vector_at(first));
-                        continue;
-                    }
-                    for vector in 0..R::VECTORS {
-                        let value = sum.vector(b, vector);
-                        let value = apply(b, self.stencil.epilogue, value);
-                        b.store(vector_at(first + vector as usize), value, LANES);
-                    }
+                for (register, (sum, part)) in parts::<R, Q>(&sums[row * outs + out]).enumerate() {
+                    let value = (after.first)(b, sum, part);
+                    value.store(b, place(register));
                 }
             }
         }
     }
 
-    /// The planes that follow from one row's channels, each a list of vectors.
-    fn mix(&self, b: &mut KernelBuilder, sums: &[Vec<R>]) -> Vec<Vec<Vreg>> {
+    /// The planes that follow from one row's channels.
+    fn mix<Q: Register>(
+        &self,
+        b: &mut KernelBuilder,
+        sums: &[Vec<R>],
+        after: &mut After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
+    ) -> Vec<Vec<Q>> {
         let (Some(then), Some((w, bias))) = (&self.stencil.then, self.args.then) else { return Vec::new() };
-        let channels: Vec<Vec<Vreg>> = sums
+        let channels: Vec<Vec<Q>> = sums
             .iter()
-            .map(|sums| {
-                let vectors = sums.iter().flat_map(|&sum| (0..R::VECTORS).map(move |vector| (sum, vector)));
-                let apply = |(sum, vector): (R, u32)| {
-                    let value = sum.vector(b, vector);
-                    apply(b, self.stencil.epilogue, value)
-                };
-                vectors.map(apply).collect()
-            })
+            .map(|sums| parts::<R, Q>(sums).map(|(sum, part)| (after.first)(b, sum, part)).collect())
             .collect();
-        let vectors = channels.first().map_or(0, Vec::len);
+        let registers = channels.first().map_or(0, Vec::len);
         let mut planes = Vec::new();
         for plane in 0..then.planes as i32 {
-            let mixed: Vec<Vreg> = (0..vectors)
+            let mixed: Vec<Q> = (0..registers)
                 .map(|_| match bias {
-                    None => b.splat(0.0),
-                    Some(bias) => b.load_splat(bias.at(4 * plane)),
+                    None => Q::zero(b),
+                    Some(bias) => Q::splat(b, bias.at(4 * plane)),
                 })
                 .collect();
             for (channel, values) in (0..).zip(&channels) {
-                let weight = b.load_splat(w.at(4 * (plane * channels.len() as i32 + channel)));
-                for (&sum, &value) in mixed.iter().zip(values) {
-                    b.fma(sum, weight, value);
-                }
+                let weight = Q::splat(b, w.at(4 * (plane * channels.len() as i32 + channel)));
+                mixed.iter().zip(values).for_each(|(sum, &value)| sum.fma(b, weight, value));
             }
-            planes.push(mixed.into_iter().map(|sum| apply(b, then.epilogue, sum)).collect());
+            planes.push(mixed.into_iter().map(|sum| (after.second)(b, sum)).collect());
         }
         planes
     }
+}
+
+/// What is applied to a part of a register of sums, and to what channels are mixed to.
+struct After<F, G> {
+    first: F,
+    second: G,
+}
+
+/// From a register and the number of a part of it.
+trait AfterSums<R, Q>: FnMut(&mut KernelBuilder, R, u32) -> Q {}
+
+impl<R, Q, F: FnMut(&mut KernelBuilder, R, u32) -> Q> AfterSums<R, Q> for F {}
+
+/// Registers of a row as registers of another size, each with the number of the part.
+fn parts<R: Register, Q: Register>(sums: &[R]) -> impl Iterator<Item = (R, u32)> {
+    sums.iter().flat_map(|&sum| (0..R::VECTORS / Q::VECTORS).map(move |part| (sum, part)))
 }
 
 /// What belongs to a channel, in every lane that is of it: one number, or those of a block.

@@ -176,6 +176,9 @@ impl<'a> Verifier<'a> {
                 if !(1..LANES as u8).contains(&by) {
                     self.report(format!("a slide by {by}"));
                 }
+                if dst == low || dst == high {
+                    self.report(format!("{dst} is both the result of a slide and slid"));
+                }
                 self.reg(low, assigned);
                 self.reg(high, assigned);
                 self.set(dst, assigned);

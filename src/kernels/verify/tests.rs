@@ -227,6 +227,21 @@ fn finds_malformed_statements() {
         regs[3] = regs[6];
         k.inst(Inst::Transpose { regs });
     });
+    for by in [0, 8] {
+        found(&format!("a slide by {by}"), &|k, p| {
+            let (v, dst) = (k.load(p.at(0), 8), k.vreg());
+            k.inst(Inst::Slide { dst, low: v, high: v, by });
+        });
+    }
+    found("both the result of a slide", &|k, p| {
+        let v = k.load(p.at(0), 8);
+        k.inst(Inst::Slide { dst: v, low: v, high: v, by: 1 });
+    });
+    found("a slide of a wide register by 16", &|k, _| {
+        let w = k.wide();
+        k.wide_inst(WideInst::Splat { dst: w, bits: 0 });
+        k.wide_inst(WideInst::Slide { dst: w, low: w, high: w, by: 16 });
+    });
     found("w0 may be read before", &|k, _| {
         let wide = k.wide();
         drop_reg(k.half(wide, true));

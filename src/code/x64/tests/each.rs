@@ -158,12 +158,11 @@ fn slides() {
     for before in BESIDE {
         for by in 1..=7 {
             around(&format!("slide by {by}"), before, |k, _, &[a, b, c]| {
-                let mut slide = |dst, low, high| {
+                let of = [(a, b), (b, a), (c, c)].map(|(low, high)| (k.vreg(), low, high));
+                for (dst, low, high) in of {
                     k.inst(Inst::Slide { dst, low, high, by });
-                    dst
-                };
-                let [fresh, same] = [slide(Vreg(0), a, b), slide(Vreg(0), c, c)];
-                vec![fresh, same]
+                }
+                of.map(|(dst, ..)| dst).to_vec()
             });
         }
     }

@@ -22,7 +22,8 @@ const WORDS: usize = 16384;
 const MIDDLE: i64 = 2 * WORDS as i64;
 /// Entries of the table of offsets.
 const TABLE: usize = 64;
-const ARITH: [Arith; 6] = [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min];
+const ARITH: [Arith; 7] =
+    [Arith::Add, Arith::Sub, Arith::Mul, Arith::Div, Arith::Max, Arith::Min, Arith::And];
 
 /// Writes a kernel statement by statement.
 ///
@@ -231,7 +232,9 @@ impl Writer {
             }
             19 => {
                 let (low, high) = (self.any(), self.any());
-                k.inst(Inst::Slide { dst: bits, low, high, by: 1 + self.rng.below(7) as u8 });
+                let slid = k.vreg();
+                k.inst(Inst::Slide { dst: slid, low, high, by: 1 + self.rng.below(7) as u8 });
+                k.inst(Inst::Move { dst: bits, src: slid });
             }
             18 => {
                 let (mask, on, off) = (self.bits(), self.any(), self.any());
