@@ -1,10 +1,13 @@
-//! Lowers conversions between planar buffers and channel blocks: 8 pixels of 8 channels at a time are
+//! Lowers conversions between planar buffers and channel blocks: 16 or 8 pixels of 8 channels at a time are
 //! transposed in registers. Halos on either side are skipped.
 
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
-use super::ir::{Count, Inst, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg};
+use super::ir::{
+    Addr, Count, Inst, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst,
+};
 use super::lower::{LowerError, Lowering};
+use super::register::Register;
 use super::step::{Call, CallArg, Nest};
 use crate::plan::{BufferId, LayoutKind, View};
 
@@ -95,63 +98,101 @@ fn row(direction: Direction, planar: CallArg, blocked: CallArg, row: Row, low: &
         Direction::ToBlocked => "planar_to_blocked",
         Direction::ToPlanar => "blocked_to_planar",
     };
-    let tail = (row.width % LANES as u64) as usize;
-    let mut c = CallBuilder::new(format!("{name}_c{}_t{tail}", row.lanes));
+    let wide = if low.target().has_wide() { row.width / WIDE_LANES as u64 } else { 0 };
+    let rest = row.width - wide * WIDE_LANES as u64;
+    let (tiles, tail) = (rest / LANES as u64, (rest % LANES as u64) as usize);
+    let most = if wide > 0 { WIDE_LANES } else { LANES };
+    let mut c = CallBuilder::new(format!("{name}_c{}_by{most}_t{tail}", row.lanes));
     let (planar, blocked) = (c.ptr(planar), c.ptr(blocked));
     let plane = c.int(row.plane);
-    let tiles = row.width / LANES as u64;
-    let count = c.int(tiles as i64);
-    // The row of each channel in turn, from `planar`.
-    let (channel, ahead) = (c.b.ptr(), c.b.ptr());
-    let next = c.int(row.next);
-    // Eight planes are more streams than a processor follows by itself: the next row's lines are asked for, also those
-    // that will be written.
-    let each_channel = |b: &mut KernelBuilder, visit: &mut dyn FnMut(&mut KernelBuilder, Ptr, usize)| {
-        b.set_ptr(channel, planar, Offset::Bytes(0));
-        for lane in 0..row.lanes {
-            if lane > 0 {
-                b.advance_int(channel, plane);
-            }
-            visit(b, channel, lane);
-            b.set_ptr(ahead, channel, Offset::Int(next));
-            b.inst(Inst::Prefetch { addr: ahead.at(0) });
-        }
-    };
-    let tile = |b: &mut KernelBuilder, pixels: usize| {
-        let regs: [Vreg; LANES] = std::array::from_fn(|_| b.vreg());
-        match direction {
-            Direction::ToBlocked => {
-                each_channel(b, &mut |b, channel, lane| b.load_to(regs[lane], channel.at(0), pixels));
-                for dst in &regs[row.lanes..] {
-                    b.inst(Inst::Splat { dst: *dst, bits: 0 });
-                }
-                b.inst(Inst::Transpose { regs });
-                for (pixel, reg) in regs.iter().enumerate().take(pixels) {
-                    b.store(blocked.at(pixel as i32 * VECTOR_BYTES as i32), *reg, LANES);
-                }
-            }
-            Direction::ToPlanar => {
-                for (pixel, dst) in regs.iter().enumerate() {
-                    if pixel < pixels {
-                        b.load_to(*dst, blocked.at(pixel as i32 * VECTOR_BYTES as i32), LANES);
-                    } else {
-                        b.inst(Inst::Splat { dst: *dst, bits: 0 });
-                    }
-                }
-                b.inst(Inst::Transpose { regs });
-                each_channel(b, &mut |b, channel, lane| b.store(channel.at(0), regs[lane], pixels));
-            }
-        }
-    };
-    if tiles > 0 {
+    let counts = [wide, tiles].map(|n| (n > 0).then(|| c.int(n as i64)));
+    let mut planes = vec![planar];
+    for lane in 1..row.lanes {
+        let next = c.b.ptr();
+        c.b.set_ptr(next, planes[lane - 1], Offset::Int(plane));
+        planes.push(next);
+    }
+    let tile = Tile { direction, planes, blocked, ahead: i32::try_from(row.next).ok() };
+    if let Some(count) = counts[0] {
         c.b.repeat(Count::Int(count), |b| {
-            tile(b, LANES);
-            b.advance(planar, VECTOR_BYTES as i32);
-            b.advance(blocked, (LANES as i64 * VECTOR_BYTES) as i32);
+            tile.wide(b);
+            tile.advance(b, WIDE_LANES);
+        });
+    }
+    if let Some(count) = counts[1] {
+        c.b.repeat(Count::Int(count), |b| {
+            tile.vectors(b, LANES);
+            tile.advance(b, LANES);
         });
     }
     if tail > 0 {
-        tile(&mut c.b, tail);
+        tile.vectors(&mut c.b, tail);
     }
     c.finish(Spills::Allowed, low)
+}
+
+/// Some pixels of up to 8 channels.
+struct Tile {
+    direction: Direction,
+    /// The first pixel in the plane of each channel.
+    planes: Vec<Ptr>,
+    blocked: Ptr,
+    /// Bytes to the row that comes next. Eight planes are more streams than a processor follows by itself: its lines are
+    /// asked for, also those that will be written.
+    ahead: Option<i32>,
+}
+
+impl Tile {
+    /// 16 pixels.
+    fn wide(&self, b: &mut KernelBuilder) {
+        let regs: [Wide; LANES] = std::array::from_fn(|_| b.wide());
+        let block = |register: usize| self.blocked.at(register as i32 * Wide::BYTES);
+        match self.direction {
+            Direction::ToBlocked => {
+                self.each_plane(b, |b, lane, addr| regs[lane].load(b, addr));
+                Wide::start(b, &regs[self.planes.len()..], None);
+                b.wide_inst(WideInst::Transpose { regs, back: false });
+                regs.iter().enumerate().for_each(|(i, reg)| reg.store(b, block(i)));
+            }
+            Direction::ToPlanar => {
+                regs.iter().enumerate().for_each(|(i, reg)| reg.load(b, block(i)));
+                b.wide_inst(WideInst::Transpose { regs, back: true });
+                self.each_plane(b, |b, lane, addr| regs[lane].store(b, addr));
+            }
+        }
+    }
+
+    /// Up to 8 pixels.
+    fn vectors(&self, b: &mut KernelBuilder, pixels: usize) {
+        let regs: [Vreg; LANES] = std::array::from_fn(|_| b.vreg());
+        let block = |pixel: usize| self.blocked.at(pixel as i32 * VECTOR_BYTES as i32);
+        match self.direction {
+            Direction::ToBlocked => {
+                self.each_plane(b, |b, lane, addr| b.load_to(regs[lane], addr, pixels));
+                Vreg::start(b, &regs[self.planes.len()..], None);
+                b.inst(Inst::Transpose { regs });
+                regs.iter().enumerate().take(pixels).for_each(|(i, reg)| reg.store(b, block(i)));
+            }
+            Direction::ToPlanar => {
+                regs.iter().enumerate().take(pixels).for_each(|(i, reg)| reg.load(b, block(i)));
+                Vreg::start(b, &regs[pixels..], None);
+                b.inst(Inst::Transpose { regs });
+                self.each_plane(b, |b, lane, addr| b.store(addr, regs[lane], pixels));
+            }
+        }
+    }
+
+    fn each_plane(&self, b: &mut KernelBuilder, visit: impl Fn(&mut KernelBuilder, usize, Addr)) {
+        for (lane, plane) in self.planes.iter().enumerate() {
+            visit(b, lane, plane.at(0));
+            if let Some(ahead) = self.ahead {
+                b.inst(Inst::Prefetch { addr: plane.at(ahead) });
+            }
+        }
+    }
+
+    fn advance(&self, b: &mut KernelBuilder, pixels: usize) {
+        self.planes.iter().for_each(|&plane| b.advance(plane, 4 * pixels as i32));
+        b.advance(self.blocked, (pixels as i64 * VECTOR_BYTES) as i32);
+    }
 }

@@ -3,7 +3,7 @@
 //! Counts of loops are arguments, so the operations of a call are known before it runs. Memory is not looked
 //! at: the units of a nest walk it alike.
 
-use super::ir::{Arg, Count, Inst, Kernel, LANES, Stmt, VecBinary, VecUnary};
+use super::ir::{Arg, Count, Inst, Kernel, LANES, Stmt, VecBinary, VecUnary, WideInst};
 use super::step::{Call, CallArg, Nest};
 
 /// The cost of a call itself: arguments stored, a frame made.
@@ -51,6 +51,7 @@ fn operation(inst: &Inst) -> u64 {
     match inst {
         Inst::LoadStrided { lanes, .. } | Inst::StoreStrided { lanes, .. } => u64::from(*lanes),
         Inst::Gather { .. } | Inst::Transpose { .. } => LANES as u64,
+        Inst::Wide(WideInst::Transpose { .. }) => 2 * LANES as u64,
         Inst::Binary { op: VecBinary::Div, .. } | Inst::Unary { op: VecUnary::Sqrt, .. } => 5,
         Inst::Unary { op: VecUnary::SumLanes | VecUnary::MaxLanes, .. } => 6,
         _ => 1,

@@ -131,6 +131,11 @@ impl Display for WideInst {
             WideInst::Store { addr, src } => write!(f, "store {addr}, {src}"),
             WideInst::Arith { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", VecBinary::from(*op)),
             WideInst::Slide { dst, low, high, by } => write!(f, "{dst} = slide {low}, {high} by {by}"),
+            WideInst::Transpose { regs, back } => {
+                let back = if *back { " back" } else { "" };
+                let regs: Vec<String> = regs.iter().map(Wide::to_string).collect();
+                write!(f, "transpose{back} {}", regs.join(", "))
+            }
             WideInst::Half { dst, src, high: false } => write!(f, "{dst} = low {src}"),
             WideInst::Half { dst, src, high: true } => write!(f, "{dst} = high {src}"),
         }

@@ -294,6 +294,7 @@ impl Analysis<'_> {
                 | WideInst::Fma { .. }
                 | WideInst::Arith { .. }
                 | WideInst::Slide { .. }
+                | WideInst::Transpose { .. }
                 | WideInst::Half { .. } => Ok(()),
             },
         }

@@ -267,6 +267,11 @@ impl Decoder {
         let pick = |n: u32| self.wides[n as usize % self.wides.len()];
         let (x, y, acc) = (pick(a), pick(a >> 8), pick(c));
         let addr = Self::near(self.number_in, b);
+        if kind / 64 % 15 > 12 && self.wides.len() >= LANES {
+            let first = a as usize % (self.wides.len() - LANES + 1);
+            let regs = std::array::from_fn(|i| self.wides[first + i]);
+            return self.k.wide_inst(WideInst::Transpose { regs, back: b & 1 == 0 });
+        }
         let inst = match kind / 64 % 13 {
             0 => WideInst::Half { dst: self.target(c, false), src: x, high: b & 1 == 1 },
             1 => WideInst::Fma { acc, a: x, b: WideOperand::Mem(addr) },

@@ -299,11 +299,43 @@ impl<'f> Emitter<'_, 'f> {
                 let second = self.lanes.slide(quads.get(2..).unwrap_or_default(), by)?;
                 (dst, [first, second])
             }
+            WideInst::Transpose { regs, back } => return self.transpose_wide(regs, back),
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;
                 return self.set_reg(dst, halves[usize::from(high)]);
             }
         };
+        self.set_wide(dst, value)
+    }
+
+    /// Two transpositions of 8×8: of the lower halves of rows, whose columns are those of the first four registers, and
+    /// of the upper ones.
+    fn transpose_wide(&mut self, regs: [Wide; LANES], back: bool) -> Result<(), CodeError> {
+        let mut old = Vec::new();
+        for reg in regs {
+            old.push(self.wide(reg)?);
+        }
+        let blocks = [0, 1].map(|block| {
+            let rows: [Halves; LANES] = std::array::from_fn(|i| match back {
+                true => old[LANES / 2 * block + i / 2][i % 2],
+                false => old[i][block],
+            });
+            self.lanes.transpose(rows)
+        });
+        for (i, reg) in regs.into_iter().enumerate() {
+            let value = match back {
+                true => [blocks[0][i], blocks[1][i]],
+                false => [0, 1].map(|half| {
+                    let column = 2 * i + half;
+                    blocks[column / LANES][column % LANES]
+                }),
+            };
+            self.set_wide(reg, value)?;
+        }
+        Ok(())
+    }
+
+    fn set_wide(&mut self, dst: Wide, value: [Halves; 2]) -> Result<(), CodeError> {
         let &variables = self.wides.get(dst.0 as usize).ok_or_else(|| bug(format!("no {dst:?}")))?;
         for (variable, value) in variables.into_iter().zip(value.into_iter().flatten()) {
             self.lanes.builder.def_var(variable, value);

@@ -386,6 +386,12 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
                 add(wide(*high), Role::Use);
                 add(wide(*dst), Role::Def);
             }
+            WideInst::Transpose { regs, .. } => {
+                for reg in regs {
+                    add(wide(*reg), Role::Update);
+                }
+                add(temporary(Class::Wide), Role::Temp);
+            }
             WideInst::Half { dst, src, .. } => {
                 add(wide(*src), Role::Use);
                 add(vector(*dst), Role::Def);

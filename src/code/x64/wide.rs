@@ -128,6 +128,7 @@ impl Emitter<'_> {
                 let code = Code::EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8;
                 self.op3_imm(code, target, high, low, u32::from(by))
             }
+            WideInst::Transpose { regs, back } => self.transpose_wide(regs, back),
             WideInst::Half { dst, src, high } => {
                 let (src, target) = (self.read_wide(src)?, ymm(self.target(dst)?));
                 self.op(if high {

@@ -49,12 +49,40 @@ impl Machine {
                 }
                 (dst, all)
             }
+            WideInst::Transpose { regs, back } => return self.transpose_wide(regs, back),
             WideInst::Half { dst, src, high } => {
                 let halves = self.wide(src)?;
                 return self.set_reg(dst, halves[usize::from(high)]);
             }
         };
         *self.wides.get_mut(dst.0 as usize).ok_or(Fault::Wide(dst))? = Some(value);
+        Ok(())
+    }
+
+    fn transpose_wide(&mut self, regs: [Wide; LANES], back: bool) -> Result<(), Fault> {
+        if regs.iter().enumerate().any(|(i, reg)| regs[..i].contains(reg)) {
+            return Err(Fault::Transpose);
+        }
+        let mut old = [[[0; LANES]; 2]; LANES];
+        for (value, &reg) in old.iter_mut().zip(&regs) {
+            *value = self.wide(reg)?;
+        }
+        for (i, reg) in regs.into_iter().enumerate() {
+            let mut new = [[0; LANES]; 2];
+            for half in 0..2 {
+                for lane in 0..LANES {
+                    new[half][lane] = if back {
+                        // Column `column` of row i.
+                        let column = LANES * half + lane;
+                        old[column / 2][column % 2][i]
+                    } else {
+                        let column = 2 * i + half;
+                        old[lane][column / LANES][column % LANES]
+                    };
+                }
+            }
+            *self.wides.get_mut(reg.0 as usize).ok_or(Fault::Wide(reg))? = Some(new);
+        }
         Ok(())
     }
 

@@ -133,6 +133,14 @@ pub enum WideInst {
         /// How far, 1 to 15.
         by: u8,
     },
+    /// The 8×16 matrix whose row i is `regs[i]`, transposed in place: then the halves of `regs[i]` are columns 2i and
+    /// 2i + 1. Or back. The registers are distinct.
+    Transpose {
+        /// Read and assigned.
+        regs: [Wide; LANES],
+        /// From columns to rows.
+        back: bool,
+    },
     /// 8 of the 16 lanes.
     Half {
         /// Assigned.

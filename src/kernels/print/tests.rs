@@ -32,6 +32,9 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         k.wide_inst(WideInst::Store { addr: y.at(64), src: a });
         k.wide_inst(WideInst::Slide { dst: b, low: a, high: b, by: 15 });
         k.wide_inst(WideInst::Arith { op: crate::kernels::ir::Arith::Max, dst: b, a, b });
+        let eight = [0; 8].map(|_| k.wide());
+        eight.iter().for_each(|&dst| k.wide_inst(WideInst::Splat { dst, bits: 0 }));
+        k.wide_inst(WideInst::Transpose { regs: eight, back: true });
         let slid = k.vreg();
         k.inst(Inst::Slide { dst: slid, low: v, high: acc, by: 1 });
         k.inst(Inst::Prefetch { addr: x.at(4096) });
@@ -94,6 +97,15 @@ k0: kernel demo(p0, p1, i2)
     store [p1 + 64], w0
     w1 = slide w0, w1 by 15
     w1 = max w0, w1
+    w2 = splat 0.0
+    w3 = splat 0.0
+    w4 = splat 0.0
+    w5 = splat 0.0
+    w6 = splat 0.0
+    w7 = splat 0.0
+    w8 = splat 0.0
+    w9 = splat 0.0
+    transpose back w2, w3, w4, w5, w6, w7, w8, w9
     v7 = slide v0, v1 by 1
     prefetch [p0 + 4096]
     v8 = low w0

@@ -237,6 +237,14 @@ impl<'a> Verifier<'a> {
                 self.wide(high, assigned);
                 self.set_wide(dst, assigned);
             }
+            WideInst::Transpose { regs, .. } => {
+                for (i, &reg) in regs.iter().enumerate() {
+                    if regs[..i].contains(&reg) {
+                        self.report(format!("{reg} is there twice"));
+                    }
+                    self.wide(reg, assigned);
+                }
+            }
             WideInst::Half { dst, src, .. } => {
                 self.wide(src, assigned);
                 self.set(dst, assigned);

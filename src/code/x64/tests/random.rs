@@ -139,6 +139,11 @@ impl Writer {
     fn wide_inst(&mut self, k: &mut KernelBuilder) {
         let (dst, a) = (self.rng.pick(&self.wides), self.rng.pick(&self.wides));
         let addr = self.input().at(self.offset());
+        if self.wides.len() >= 8 && self.rng.below(8) == 0 {
+            let first = self.rng.below(self.wides.len() - 7);
+            let regs = std::array::from_fn(|i| self.wides[first + i]);
+            return k.wide_inst(WideInst::Transpose { regs, back: self.rng.below(2) == 0 });
+        }
         let inst = match self.rng.below(13) {
             0 => WideInst::Splat { dst, bits: 0 },
             1 => WideInst::Splat { dst, bits: self.constant() },
