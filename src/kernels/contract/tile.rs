@@ -22,7 +22,7 @@ use super::ahead::LINE;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::LowerError;
-use crate::kernels::pointwise;
+use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
 
@@ -287,10 +287,18 @@ impl TileSpec {
         for &(ptr, at) in &moving {
             k.set_ptr(at, ptr, Offset::Bytes(0));
         }
+        // Its numbers take the registers that the weights have left.
+        let (sums, expr): (Vec<Vec<R>>, _) = match Simple::of(self.expr.as_ref()) {
+            Some(mut simple) if simple.numbers() <= vars.weights.len() => {
+                let apply = |sums: &Vec<R>| sums.iter().map(|&sum| simple.apply(k, sum)).collect();
+                (vars.acc.iter().map(apply).collect(), &None)
+            }
+            _ => (vars.acc.clone(), &self.expr),
+        };
         for v in 0..self.vectors {
             for (p, [row, column]) in self.pixels.iter().enumerate() {
-                let sum = vars.acc[(v / R::VECTORS) as usize][p].vector(k, v % R::VECTORS);
-                let result = match &self.expr {
+                let sum = sums[(v / R::VECTORS) as usize][p].vector(k, v % R::VECTORS);
+                let result = match expr {
                     None => sum,
                     Some(expr) => pointwise::emit_expr(k, expr, |k, input| {
                         let before = expr.inputs.iter().take(input);

@@ -4,12 +4,12 @@ use crate::graph::{BinaryOp, UnaryOp};
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::Arith;
 use crate::kernels::register::Register;
-use crate::plan::{Pointwise, PointwiseOp};
+use crate::plan::{Operand, Pointwise, PointwiseOp};
 
 /// Numbers of an expression at most: each is kept in a register.
 const NUMBERS: usize = 3;
 
-/// An expression of one operand, of operations that every register has. It gives the bits of [`super::emit_expr`].
+/// An expression of a sum alone, of operations that every register has. It gives the bits of [`super::emit_expr`].
 pub(crate) struct Simple<R> {
     steps: Vec<Step>,
     numbers: Vec<(u32, Option<R>)>,
@@ -33,6 +33,9 @@ impl<R: Register> Simple<R> {
     /// Nothing, or an expression; none where it is not such an expression.
     pub(crate) fn of(expr: Option<&Pointwise>) -> Option<Simple<R>> {
         let Some(expr) = expr else { return Some(Simple::nothing()) };
+        if !expr.inputs.iter().all(|input| matches!(input, Operand::Sum)) {
+            return None;
+        }
         let mut simple = Simple { steps: Vec::new(), numbers: Vec::new() };
         // Where each operation's result is among the steps.
         let mut places: Vec<usize> = Vec::new();
@@ -63,6 +66,11 @@ impl<R: Register> Simple<R> {
         let last = places.last().copied()?;
         let is_last = last + 1 == simple.steps.len();
         (is_last && simple.numbers.len() <= NUMBERS).then_some(simple)
+    }
+
+    /// Registers that its numbers take.
+    pub(crate) fn numbers(&self) -> usize {
+        self.numbers.len()
     }
 
     fn step(&mut self, step: Step) -> usize {
