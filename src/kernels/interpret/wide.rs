@@ -69,17 +69,14 @@ impl Machine {
         }
         for (i, reg) in regs.into_iter().enumerate() {
             let mut new = [[0; LANES]; 2];
-            for half in 0..2 {
-                for lane in 0..LANES {
-                    new[half][lane] = if back {
-                        // Column `column` of row i.
-                        let column = LANES * half + lane;
-                        old[column / 2][column % 2][i]
-                    } else {
-                        let column = 2 * i + half;
-                        old[lane][column / LANES][column % LANES]
-                    };
-                }
+            for (at, value) in new.iter_mut().flatten().enumerate() {
+                *value = if back {
+                    // Column `at` of row i.
+                    old[at / 2][at % 2][i]
+                } else {
+                    let (row, column) = (at % LANES, 2 * i + at / LANES);
+                    old[row][column / LANES][column % LANES]
+                };
             }
             *self.wides.get_mut(reg.0 as usize).ok_or(Fault::Wide(reg))? = Some(new);
         }
