@@ -4,7 +4,7 @@
 use super::build::KernelBuilder;
 use super::call::CallBuilder;
 use super::ir::{
-    Addr, Count, Inst, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst,
+    Addr, Cache, Count, Inst, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, WIDE_LANES, Wide, WideInst,
 };
 use super::lower::{LowerError, Lowering};
 use super::register::Register;
@@ -186,7 +186,7 @@ impl Tile {
         for (lane, plane) in self.planes.iter().enumerate() {
             visit(b, lane, plane.at(0));
             if let Some(ahead) = self.ahead {
-                b.inst(Inst::Prefetch { addr: plane.at(ahead) });
+                b.inst(Inst::Prefetch { addr: plane.at(ahead), cache: Cache::First });
             }
         }
     }

@@ -244,7 +244,7 @@ impl Machine {
             }
             Inst::Transpose { regs } => return self.transpose(&regs),
             // Only that the pointer is assigned.
-            Inst::Prefetch { addr } => return self.ptr(addr.ptr).map(|_| ()),
+            Inst::Prefetch { addr, .. } => return self.ptr(addr.ptr).map(|_| ()),
             Inst::Wide(inst) => return self.wide_inst(inst, memory),
         };
         self.set_reg(dst, value)

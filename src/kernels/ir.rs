@@ -312,9 +312,20 @@ pub enum Inst {
     Prefetch {
         /// A byte of the line.
         addr: Addr,
+        /// How near it is to come.
+        cache: Cache,
     },
     /// An operation on wide registers.
     Wide(WideInst),
+}
+
+/// Where a line comes that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cache {
+    /// The first level: for what is read next.
+    First,
+    /// The second level, where it drives out nothing that is in use: for what is read after much else.
+    Second,
 }
 
 /// Operations of two operands.

@@ -13,8 +13,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::ir::{
-    Addr, Arg, Cmp, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VecBinary, VecUnary, Vreg, Wide,
-    WideInst, WideOperand,
+    Addr, Arg, Cache, Cmp, Count, Inst, Int, Kernel, Offset, Operand, Ptr, Stmt, VecBinary, VecUnary, Vreg,
+    Wide, WideInst, WideOperand,
 };
 use super::step::{Base, CallArg, Lowered, Nest, Step, TableArg};
 
@@ -220,7 +220,8 @@ impl Display for Inst {
                 f.write_str("transpose ")?;
                 list(f, regs)
             }
-            Inst::Prefetch { addr } => write!(f, "prefetch {addr}"),
+            Inst::Prefetch { addr, cache: Cache::First } => write!(f, "prefetch {addr}"),
+            Inst::Prefetch { addr, cache: Cache::Second } => write!(f, "prefetch.l2 {addr}"),
             Inst::Wide(inst) => inst.fmt(f),
         }
     }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::build::KernelBuilder;
 use super::ir::{
-    Addr, Arith, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VecBinary, VecUnary,
-    Vreg, Wide, WideInst, WideOperand,
+    Addr, Arith, Cache, Cmp, Count, Inst, Int, Kernel, LANES, Offset, Operand, Ptr, Spills, VecBinary,
+    VecUnary, Vreg, Wide, WideInst, WideOperand,
 };
 use super::step::{Base, Call, CallArg, KernelId, Lowered, Nest, Step};
 
@@ -359,7 +359,9 @@ impl Decoder {
                 Inst::Splat { dst: self.target(c, bits), bits: if bits { b } else { (b as f32).to_bits() } }
             }
             16 => Inst::Load { dst: self.target(c, bits), addr: at },
-            17 if a & 15 == 0 => Inst::Prefetch { addr: at },
+            17 if a & 15 == 0 => {
+                Inst::Prefetch { addr: at, cache: if b & 1 == 0 { Cache::First } else { Cache::Second } }
+            }
             17 => Inst::LoadSplat { dst: self.target(c, bits), addr: at },
             18 if a & 8 == 0 => {
                 Inst::LoadLast { dst: self.target(c, bits), addr: at, lanes: (a % 7 + 1) as u8 }

@@ -354,7 +354,7 @@ fn accesses_of(inst: &Inst) -> ([(Var, Role); MAX_ACCESSES], usize) {
             }
             add(temp, Role::Temp);
         }
-        Inst::Prefetch { addr } => add(pointer(addr.ptr), Role::Use),
+        Inst::Prefetch { addr, .. } => add(pointer(addr.ptr), Role::Use),
         Inst::Wide(inst) => match inst {
             WideInst::Splat { dst, .. } => add(wide(*dst), Role::Def),
             WideInst::Load { dst, addr }

@@ -7,7 +7,7 @@ use super::abi::{xmm, ymm};
 use super::emit::{Emitter, Source};
 use super::flat::Class;
 use super::pool::Constant;
-use crate::kernels::ir::{Cmp, Inst, Operand, VecBinary, VecUnary, Vreg};
+use crate::kernels::ir::{Cache, Cmp, Inst, Operand, VecBinary, VecUnary, Vreg};
 
 /// The rounding that `vroundps` is asked for; 8 suppresses the inexact flag.
 const NEAREST: u32 = 8;
@@ -55,9 +55,13 @@ impl Emitter<'_> {
             Inst::Blend { dst, mask, on, off } => self.blend(dst, mask, on, off),
             Inst::Slide { dst, low, high, by } => self.slide(dst, low, high, by),
             Inst::Transpose { ref regs } => self.transpose(regs),
-            Inst::Prefetch { addr } => {
+            Inst::Prefetch { addr, cache } => {
                 let memory = self.memory(addr)?;
-                self.op(Instruction::with1(Code::Prefetcht0_m8, memory))
+                let code = match cache {
+                    Cache::First => Code::Prefetcht0_m8,
+                    Cache::Second => Code::Prefetcht1_m8,
+                };
+                self.op(Instruction::with1(code, memory))
             }
             Inst::Wide(inst) => self.wide_inst(inst),
         }

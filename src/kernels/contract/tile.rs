@@ -20,7 +20,9 @@
 
 use super::ahead::LINE;
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
+use crate::kernels::ir::{
+    Cache, Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide,
+};
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
@@ -338,7 +340,7 @@ impl TileSpec {
 fn ask(k: &mut KernelBuilder, next: Option<Ptr>, lines: u32) {
     let Some(next) = next.filter(|_| lines > 0) else { return };
     for line in 0..lines as i32 {
-        k.inst(Inst::Prefetch { addr: next.at(line * LINE as i32) });
+        k.inst(Inst::Prefetch { addr: next.at(line * LINE as i32), cache: Cache::Second });
     }
     k.advance(next, lines as i32 * LINE as i32);
 }

@@ -9,7 +9,7 @@
 use super::Weights;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::call::CallBuilder;
-use crate::kernels::ir::{Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
+use crate::kernels::ir::{Cache, Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::{LowerError, Lowering, distance};
 use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
@@ -108,23 +108,21 @@ impl Job<'_> {
         let mut nests = Vec::new();
         for (start, units, registers, last_lanes) in parts.into_iter().filter(|part| part.1 > 0) {
             let mut inner = Vec::new();
+            let split = split_row(self.out.dims[1], most);
+            let mut ahead = Ahead::of(split.iter().map(|part| part.1).sum(), units);
             let mut first = 0;
-            for (channels, tiles) in split_row(self.out.dims[1], most) {
+            for (channels, tiles) in split {
                 let channels = u64::from(channels);
                 let size = Size { registers, last_lanes, channels };
-                let mut tile = |first: u64, tiles: u64, ahead: bool| -> Result<(), LowerError> {
-                    let call = self.call::<R>(size, [start, first], ahead, low)?;
-                    inner.push(Nest::new(vec![tiles], vec![call]));
-                    Ok(())
-                };
-                let asks = u64::from(first == 0 && units > 1);
-                if asks > 0 {
-                    tile(first, asks, true)?;
+                let asking = ahead.tiles.min(tiles);
+                for (tiles, ahead) in [(asking, Some(ahead)), (tiles - asking, None)] {
+                    if tiles > 0 {
+                        let call = self.call::<R>(size, [start, first], ahead, low)?;
+                        inner.push(Nest::new(vec![tiles], vec![call]));
+                        first += tiles * channels;
+                    }
                 }
-                if tiles > asks {
-                    tile(first + asks * channels, tiles - asks, false)?;
-                }
-                first += tiles * channels;
+                ahead = ahead.after(asking);
             }
             nests.push(Nest::around(vec![self.out.dims[0], units], inner));
         }
@@ -136,15 +134,20 @@ impl Job<'_> {
         &self,
         size: Size,
         [pixel, channel]: [u64; 2],
-        ahead: bool,
+        ahead: Option<Ahead>,
         low: &mut Lowering<'_>,
     ) -> Result<Call, LowerError> {
         let Size { registers, channels, .. } = size;
         let [pixel, channel, each] = [pixel, channel, channels].map(|n| n as i64);
-        let far = if ahead { "_far" } else { "" };
+        let far = if ahead.is_some() { "_far" } else { "" };
         let mut c = CallBuilder::new(format!("products_{channels}x{registers}x{}{far}", R::LANES));
         let bytes = registers as i64 * i64::from(R::BYTES);
         let x = c.ptr(self.x.arg(4 * pixel, &[self.x.strides[0], bytes, 0]));
+        let asked = ahead.map(|ahead| {
+            let planes = [ahead.asked, ahead.channels].map(|n| n as i64 * self.x.strides[1]);
+            let at = 4 * pixel + bytes + planes[0];
+            (c.ptr(self.x.arg(at, &[self.x.strides[0], bytes, planes[1]])), ahead.channels)
+        });
         let w = low.view(self.task.w);
         let tap = 4 * self.task.tap_index.first().map_or(0, |&tap| i64::from(tap));
         let w = c.ptr(w.arg(channel * self.weights.out + tap, &[0, 0, each * self.weights.out]));
@@ -166,11 +169,6 @@ impl Job<'_> {
         let at = |k: usize, c: u64| distance(k as i64 * self.weights.out + c as i64 * self.weights.channel);
         let step = |b: &mut KernelBuilder, c: u64| -> Result<(), LowerError> {
             let values: Vec<R> = (0..registers as i32).map(|register| size.load(b, x, register)).collect();
-            if ahead {
-                for line in 0..(bytes + LINE - 1) / LINE {
-                    b.inst(Inst::Prefetch { addr: x.at((bytes + line * LINE) as i32) });
-                }
-            }
             for (k, sums) in sums.iter().enumerate() {
                 let weight = R::splat(b, w.at(at(k, c)?));
                 for (sum, &value) in sums.iter().zip(&values) {
@@ -182,7 +180,20 @@ impl Job<'_> {
         };
         let mut done = Ok(());
         b.repeat(Count::Int(loops), |b| {
-            done = (0..UNROLLED).try_for_each(|c| step(b, c));
+            done = (0..UNROLLED).try_for_each(|c| {
+                if let Some((asked, channels)) = asked {
+                    if c < channels {
+                        for line in 0..(bytes + LINE - 1) / LINE {
+                            b.inst(Inst::Prefetch {
+                                addr: asked.at((line * LINE) as i32),
+                                cache: Cache::Second,
+                            });
+                        }
+                    }
+                    b.advance_int(asked, next);
+                }
+                step(b, c)
+            });
             b.advance(w, (UNROLLED as i64 * self.weights.channel) as i32);
         });
         done?;
@@ -213,6 +224,27 @@ impl Job<'_> {
             let at = out.at(register * R::BYTES + vector as i32 * VECTOR_BYTES as i32);
             b.store(at, value, size.lanes(register).min(LANES));
         }
+    }
+}
+
+/// The channels that a tile asks for in a loop's body, of the next unit's pixels.
+#[derive(Clone, Copy)]
+struct Ahead {
+    channels: u64,
+    /// By tiles before.
+    asked: u64,
+    /// How many tiles do so.
+    tiles: u64,
+}
+
+impl Ahead {
+    fn of(tiles: u64, units: u64) -> Ahead {
+        let channels = UNROLLED.div_ceil(tiles.max(1));
+        Ahead { channels, asked: 0, tiles: if units > 1 { UNROLLED.div_ceil(channels) } else { 0 } }
+    }
+
+    fn after(self, tiles: u64) -> Ahead {
+        Ahead { asked: self.asked + tiles * self.channels, tiles: self.tiles - tiles, ..self }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::Spills;
+use crate::kernels::ir::{Cache, Spills};
 use crate::kernels::step::{Call, KernelId};
 
 #[test]
@@ -37,7 +37,9 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
         k.wide_inst(WideInst::Transpose { regs: eight, back: true });
         let slid = k.vreg();
         k.inst(Inst::Slide { dst: slid, low: v, high: acc, by: 1 });
-        k.inst(Inst::Prefetch { addr: x.at(4096) });
+        for cache in [Cache::First, Cache::Second] {
+            k.inst(Inst::Prefetch { addr: x.at(4096), cache });
+        }
         k.half(a, false);
         k.half(a, true);
     });

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::{ArgValue, FmaRounding, Memory, Place, run_kernel};
-use crate::kernels::ir::{Spills, Wide};
+use crate::kernels::ir::{Cache, Spills, Wide};
 use crate::kernels::step::{Base, TableArg};
 
 #[test]
@@ -89,7 +89,7 @@ fn statements(depth: u32) -> BoxedStrategy<Vec<Stmt>> {
         let read = Stmt::Inst(Inst::Wide(match kind {
             0 => WideInst::Load { dst: acc, addr },
             1 => WideInst::LoadSplat { dst: acc, addr },
-            2 => return Stmt::Inst(Inst::Prefetch { addr }),
+            2 => return Stmt::Inst(Inst::Prefetch { addr, cache: Cache::Second }),
             3 => WideInst::Store { addr, src: acc },
             4 => WideInst::LoadPart {
                 dst: acc,

@@ -191,7 +191,7 @@ impl<'a> Verifier<'a> {
                     self.reg(reg, assigned);
                 }
             }
-            Inst::Prefetch { addr } => self.addr(addr, assigned),
+            Inst::Prefetch { addr, .. } => self.addr(addr, assigned),
             Inst::Wide(inst) => self.wide_inst(inst, assigned),
         }
     }

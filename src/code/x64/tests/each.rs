@@ -2,7 +2,9 @@
 
 use super::harness::{Case, at, check, numbers};
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Addr, Cmp, Count, Inst, Offset, Ptr, Spills, VecBinary, VecUnary, Vreg, WideInst};
+use crate::kernels::ir::{
+    Addr, Cache, Cmp, Count, Inst, Offset, Ptr, Spills, VecBinary, VecUnary, Vreg, WideInst,
+};
 
 const WORDS: usize = 64;
 
@@ -174,7 +176,9 @@ fn prefetch() {
     for before in BESIDE {
         around("prefetch", before, |k, &[input, out, _], &[a, ..]| {
             for addr in [input.at(0), out.at(64), input.at(i32::MIN), out.at(i32::MAX)] {
-                k.inst(Inst::Prefetch { addr });
+                for cache in [Cache::First, Cache::Second] {
+                    k.inst(Inst::Prefetch { addr, cache });
+                }
             }
             vec![a]
         });

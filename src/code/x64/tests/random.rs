@@ -13,8 +13,8 @@ use crate::code::x64::vector_file;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::interpret::ArgValue;
 use crate::kernels::ir::{
-    Arith, Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary, VecUnary,
-    Vreg, Wide, WideInst, WideOperand,
+    Arith, Cache, Cmp, Count, Inst, Int, Kernel, MAX_LOOP_DEPTH, Offset, Operand, Ptr, Spills, VecBinary,
+    VecUnary, Vreg, Wide, WideInst, WideOperand,
 };
 
 /// Words of a buffer; pointers start in the middle and stay within.
@@ -195,7 +195,7 @@ impl Writer {
             1 => k.inst(Inst::Move { dst: bits, src: self.bits() }),
             2 => k.inst(Inst::Move { dst: float, src: self.any() }),
             3 => k.load_to(bits, load, lanes),
-            4 if stride == -4 => k.inst(Inst::Prefetch { addr: load }),
+            4 if stride == -4 => k.inst(Inst::Prefetch { addr: load, cache: Cache::First }),
             4 => k.inst(Inst::LoadSplat { dst: float, addr: load }),
             5 => k.inst(Inst::LoadStrided { dst: bits, addr: load, stride, lanes: lanes as u8 }),
             6 => {
