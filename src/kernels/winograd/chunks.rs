@@ -153,8 +153,8 @@ impl<'a> Chunks<'a> {
         arg
     }
 
-    /// The call that transforms a row of tiles, for a nest over `[…, picture, tile row, phases, channel block]`, and these
-    /// dims.
+    /// The call that transforms a row of tiles, for a nest over `[…, channel block, picture, tile row, phases]`, and these
+    /// dims. Blocks are outermost: threads find them where they made them, and rows of tiles share rows of inputs.
     pub(super) fn scatter(
         &self,
         region: &Region,
@@ -167,14 +167,14 @@ impl<'a> Chunks<'a> {
             + i64::from(tiles.origin[1]) * x.strides[3]
             + first_tile(cut, x, tiles);
         let args = vec![
-            x.arg(start, &[&chunk_strides(cut, steps)[..], &steps[..4], &[x.strides[1]]].concat()),
-            self.arg(region, 0, &[&packed(cut)[..4], &[self.block()]].concat()),
+            x.arg(start, &[&chunk_strides(cut, steps)[..], &[x.strides[1]], &steps[..4]].concat()),
+            self.arg(region, 0, &[&[self.block()], &packed(cut)[..4]].concat()),
             CallArg::Int(cut[4].size as i64),
         ];
         let [row, column] = tap_strides(x, tiles);
         let kernel =
             scatter::kernel(tiles.tile, [distance(row)?, distance(column)?], distance(self.pitch())?);
-        let dims = cut[..4].iter().map(|cut| cut.size).chain([x.planes()]).collect();
+        let dims = std::iter::once(x.planes()).chain(cut[..4].iter().map(|cut| cut.size)).collect();
         Ok((dims, Call { kernel: low.kernel(kernel), args }))
     }
 }
