@@ -74,17 +74,20 @@ pub struct Nest {
     pub calls: Vec<Call>,
     /// Run in order for each unit, after the calls.
     pub inner: Vec<Nest>,
+    /// Whether threads share out anew what follows from here on in its step: what surrounds the planes that a thread has
+    /// made falls to that thread again.
+    pub anew: bool,
 }
 
 impl Nest {
     /// A nest around calls.
     pub fn new(dims: Vec<u64>, calls: Vec<Call>) -> Nest {
-        Nest { dims, calls, inner: Vec::new() }
+        Nest { dims, calls, inner: Vec::new(), anew: false }
     }
 
     /// A nest around nests, whose strides count `dims` first.
     pub fn around(dims: Vec<u64>, inner: Vec<Nest>) -> Nest {
-        Nest { dims, calls: Vec::new(), inner }
+        Nest { dims, calls: Vec::new(), inner, anew: false }
     }
 
     /// Whether it calls anything.

@@ -77,10 +77,8 @@ fn steps(tasks: &[Task], first: usize, low: &mut Lowering<'_>) -> Result<Traced,
     let (mut steps, mut of): Traced = (Vec::new(), Vec::new());
     for (number, task) in (first..).zip(tasks) {
         for nests in nests(&task.kind, task.out, low)? {
-            let nests: Vec<Nest> = nests.into_iter().filter(|nest| !nest.is_empty()).collect();
-            if nests.is_empty() {
-                continue;
-            }
+            let mut nests: Vec<Nest> = nests.into_iter().filter(|nest| !nest.is_empty()).collect();
+            let Some(first_nest) = nests.first_mut() else { continue };
             // A halo that takes nothing from what it surrounds is filled beside it, by the same step.
             let before = number.checked_sub(first + 1).and_then(|at| tasks.get(at));
             if let (Some(step), Some(numbers)) = (steps.last_mut(), of.last_mut())
@@ -88,6 +86,8 @@ fn steps(tasks: &[Task], first: usize, low: &mut Lowering<'_>) -> Result<Traced,
                 && numbers.end == number
                 && before.is_some_and(|before| before.out == task.out)
             {
+                // Its lines are those of what it surrounds.
+                first_nest.anew = true;
                 step.nests.extend(nests);
                 numbers.end = number + 1;
                 continue;

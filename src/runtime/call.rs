@@ -36,7 +36,7 @@ struct Desk {
 struct Part {
     /// The table of base pointers.
     bases: Vec<*mut u8>,
-    /// The arguments of calls.
+    /// The arguments of calls, and [`APART`] on either side.
     args: Vec<u64>,
     /// [`Base::Local`].
     local: AlignedBytes,
@@ -46,6 +46,10 @@ struct Part {
 unsafe impl Send for Workspace {}
 // SAFETY: a shared workspace is touched only by `execute`, where `begin` lets one call at a time have an element.
 unsafe impl Sync for Workspace {}
+
+/// Arguments are written for every call. So many before and after them are two cache lines, so that no other
+/// thread's memory is in the same ones: each call would fetch them from there.
+const APART: usize = 16;
 
 impl Workspace {
     /// For `parts` parts of steps with at most `args` arguments, the local memory of each at the placement.
@@ -62,6 +66,7 @@ impl Workspace {
             let local = AlignedBytes::zeroed(sizes.local, placement)?;
             let mut part = Part { bases: Vec::new(), args: Vec::new(), local };
             part.bases.try_reserve_exact(sizes.bases()).map_err(|_| bytes(sizes.bases(), 8))?;
+            let args = args.saturating_add(2 * APART);
             part.args.try_reserve_exact(args).map_err(|_| bytes(args, 8))?;
             part.args.resize(args, 0);
             all.push(Desk {
@@ -116,7 +121,7 @@ pub(super) fn execute<P: AsRef<[f32]>>(
 ) -> Result<(), RunError> {
     let most = fill(workspace, sizes, buffers)?.min(executor.threads().max(1));
     let args = steps.iter().map(|step| step.args).max().unwrap_or(0);
-    if workspace.0.iter_mut().any(|place| place.part.get_mut().args.len() < args) {
+    if workspace.0.iter_mut().any(|place| within(&mut place.part.get_mut().args).len() < args) {
         let bytes = 8 * args as u64;
         return Err(RunError::Length { place: Place::Scratch, index: 0, bytes: 0, expected: bytes });
     }
@@ -135,10 +140,12 @@ pub(super) fn execute<P: AsRef<[f32]>>(
                 // SAFETY: nobody else has begun this part in this step, and before it came to this step all calls of
                 // the one before had returned.
                 let Part { bases, args, .. } = unsafe { &mut *place.part.get() };
+                let args = within(args);
                 let mut run = |some: Range<u32>| {
-                    let unit = |chunk: u32| step.work.part(parts * chunks, chunk as usize).start;
-                    let call = &mut |entry, args: &[u64]| call(map, entry, args);
-                    step.run(unit(some.start), unit(some.end), bases, args, call);
+                    let some = some.start as usize..some.end as usize;
+                    for units in step.work.of_parts(parts * chunks, some) {
+                        step.run(units, bases, args, &mut |entry, args: &[u64]| call(map, entry, args));
+                    }
                 };
                 while let Some(some) = place.left.take() {
                     run(some);
@@ -159,6 +166,12 @@ pub(super) fn execute<P: AsRef<[f32]>>(
         after(number);
     }
     Ok(())
+}
+
+/// Without [`APART`] on either side.
+fn within(args: &mut [u64]) -> &mut [u64] {
+    let end = args.len().saturating_sub(APART);
+    args.get_mut(APART..end).unwrap_or_default()
 }
 
 impl Desk {

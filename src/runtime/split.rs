@@ -1,7 +1,8 @@
 //! The units of a step, cut into parts of the same cost.
 //!
 //! Part p of n is a range of units that depends on p, n and the step alone, so that a thread finds what it
-//! has written in a step near the units it runs in the next. Parts are cut into chunks in the same way.
+//! has written in a step near the units it runs in the next. Where nests say so, it is a range of those before and one of
+//! those after: a plane and the halo around it have cache lines in common, which one thread should write. Parts are cut into chunks in the same way.
 
 use std::ops::Range;
 
@@ -17,8 +18,17 @@ const LEAST_CHUNK: u64 = 2048;
 /// What a step has to do.
 #[derive(Clone, Debug)]
 pub(super) struct Work {
-    nests: Vec<Nest>,
+    groups: Vec<Group>,
     units: u64,
+    cost: u128,
+}
+
+/// Nests that are shared out together: a part has the same share of each group.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    nests: Vec<Nest>,
+    /// The unit after the last.
+    end: u64,
     cost: u128,
 }
 
@@ -27,7 +37,7 @@ pub(super) struct Work {
 struct Nest {
     first: u64,
     units: u64,
-    /// The cost of all units before them.
+    /// The cost of all units of the group before them.
     before: u128,
     /// The cost of one.
     each: u128,
@@ -36,18 +46,26 @@ struct Nest {
 impl Work {
     /// `costs`: what a unit of each nest costs; of nests without, 1.
     pub(super) fn of(step: &Step, costs: &[u64]) -> Work {
-        let nests = step.nests.iter().map(|nest| nest.units());
-        Work::new(nests.zip(costs.iter().copied().chain(std::iter::repeat(1))))
+        let costs = costs.iter().copied().chain(std::iter::repeat(1));
+        Work::new(step.nests.iter().zip(costs).map(|(nest, cost)| (nest.units(), cost, nest.anew)))
     }
 
-    /// Of the units and the cost of one of each nest.
-    fn new(nests: impl Iterator<Item = (u64, u64)>) -> Work {
-        let mut work = Work { nests: Vec::new(), units: 0, cost: 0 };
-        for (units, cost) in nests {
+    /// Of the units, the cost of one, and whether a group begins, of each nest.
+    fn new(nests: impl Iterator<Item = (u64, u64, bool)>) -> Work {
+        let mut work = Work { groups: vec![Group::default()], units: 0, cost: 0 };
+        for (units, cost, anew) in nests {
+            if anew {
+                work.groups.push(Group { end: work.units, ..Group::default() });
+            }
             let each = u128::from(cost.clamp(1, MOST));
-            work.nests.push(Nest { first: work.units, units, before: work.cost, each });
+            let first = work.units;
             work.units = work.units.saturating_add(units);
             work.cost += each * u128::from(units);
+            if let Some(group) = work.groups.last_mut() {
+                group.nests.push(Nest { first, units, before: group.cost, each });
+                group.cost += each * u128::from(units);
+                group.end = work.units;
+            }
         }
         work
     }
@@ -67,15 +85,17 @@ impl Work {
         worth.min(u128::from(self.units) / parts).clamp(1, MOST_CHUNKS) as usize
     }
 
-    /// The units of a part.
-    pub(super) fn part(&self, parts: usize, part: usize) -> Range<u64> {
-        self.start(parts, part)..self.start(parts, part.saturating_add(1))
+    /// The units of some neighbouring parts, of each group.
+    pub(super) fn of_parts(&self, parts: usize, some: Range<usize>) -> impl Iterator<Item = Range<u64>> {
+        self.groups.iter().map(move |group| group.start(parts, some.start)..group.start(parts, some.end))
     }
+}
 
+impl Group {
     /// The first unit of a part: the one where its share of the cost begins, to the nearest.
     fn start(&self, parts: usize, part: usize) -> u64 {
         if part >= parts {
-            return self.units;
+            return self.end;
         }
         let share = self.cost / parts as u128 * part as u128
             + self.cost % parts as u128 * part as u128 / parts as u128;
@@ -85,7 +105,7 @@ impl Work {
                 return nest.first + ((within + nest.each / 2) / nest.each) as u64;
             }
         }
-        self.units
+        self.end
     }
 }
 
@@ -96,14 +116,29 @@ mod tests {
     use super::*;
 
     fn work(nests: &[(u64, u64)]) -> Work {
-        Work::new(nests.iter().copied())
+        Work::new(nests.iter().map(|&(units, cost)| (units, cost, false)))
+    }
+
+    /// A part of work of one group.
+    fn part(work: &Work, parts: usize, part: usize) -> Range<u64> {
+        work.of_parts(parts, part..part + 1).next().expect("a group")
     }
 
     #[test]
     fn parts_have_the_same_cost_not_the_same_number_of_units() {
         let work = work(&[(4, 30), (40, 3)]);
-        assert_eq!([0, 1].map(|p| work.part(2, p)), [0..4, 4..44]);
-        assert_eq!([0, 1, 2].map(|p| work.part(3, p)), [0..3, 3..17, 17..44]);
+        assert_eq!([0, 1].map(|p| part(&work, 2, p)), [0..4, 4..44]);
+        assert_eq!([0, 1, 2].map(|p| part(&work, 3, p)), [0..3, 3..17, 17..44]);
+    }
+
+    #[test]
+    fn a_part_has_the_same_share_of_each_group() {
+        let work = Work::new([(8, 10, false), (4, 1, true), (4, 1, false), (3, 7, true)].into_iter());
+        let of = |parts, some| work.of_parts(parts, some).collect::<Vec<_>>();
+        assert_eq!(of(2, 0..1), [0..4, 8..12, 16..18]);
+        assert_eq!(of(2, 1..2), [4..8, 12..16, 18..19]);
+        assert_eq!(of(8, 1..3), [1..3, 9..11, 16..17]);
+        assert_eq!(of(3, 0..3), [0..8, 8..16, 16..19]);
     }
 
     #[test]
@@ -131,14 +166,14 @@ mod tests {
         ) {
             let work = work(&nests);
             let mut next = 0;
-            for part in 0..parts {
-                let range = work.part(parts, part);
+            for number in 0..parts {
+                let range = part(&work, parts, number);
                 prop_assert_eq!(range.start, next);
                 prop_assert!(range.end >= range.start);
                 next = range.end;
             }
             prop_assert_eq!(next, nests.iter().map(|n| n.0).sum::<u64>());
-            prop_assert!(work.part(parts, parts).is_empty());
+            prop_assert!(part(&work, parts, parts).is_empty());
         }
 
         #[test]
@@ -150,8 +185,8 @@ mod tests {
             let costs: Vec<u64> = nests.iter().flat_map(|&(units, cost)| vec![cost; units as usize]).collect();
             let fair = costs.iter().sum::<u64>() as f64 / parts as f64;
             let heaviest = nests.iter().map(|n| n.1).max().unwrap_or(0) as f64;
-            for part in 0..parts {
-                let range = work.part(parts, part);
+            for number in 0..parts {
+                let range = part(&work, parts, number);
                 let cost: u64 = costs[range.start as usize..range.end as usize].iter().sum();
                 prop_assert!((cost as f64 - fair).abs() <= heaviest + 1.0, "{cost} of {fair}");
             }

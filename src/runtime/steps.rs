@@ -1,8 +1,10 @@
 //! Steps as they are run: which kernel is called when, and with which arguments.
 //!
 //! Arguments of a nest stand in an array, one call's after another's. Entering a nest computes them; from
-//! unit to unit those that move along the last dim are added to, and where an outer index moves, all are
+//! unit to unit those that move along the last dim of more than one index are added to, and where an outer index moves, all are
 //! computed anew. So a unit costs an addition for each of three or four pointers.
+
+use std::ops::Range;
 
 use super::LoadError;
 use super::map::{CodeMap, Entry};
@@ -24,6 +26,8 @@ struct LoadedNest {
     dims: Vec<u64>,
     /// Dims of the nests around it.
     outer: usize,
+    /// The last of its dims that has more than one index: those after it never move.
+    last: usize,
     args: Vec<Arg>,
     calls: Vec<LoadedCall>,
     /// Arguments that move with the last dim: where, and how far.
@@ -78,12 +82,11 @@ impl LoadedStep {
         Ok(LoadedStep { nests, work: Work::of(step, costs), args })
     }
 
-    /// Runs units `begin .. end`: gives `call` each kernel with its arguments, in order. `args` has room
+    /// Runs some units: gives `call` each kernel with its arguments, in order. `args` has room
     /// for [`Self::args`].
     pub(super) fn run(
         &self,
-        begin: u64,
-        end: u64,
+        units: Range<u64>,
         bases: &[*mut u8],
         args: &mut [u64],
         call: &mut impl FnMut(Entry, &[u64]),
@@ -92,7 +95,7 @@ impl LoadedStep {
         let mut indices = [0; MAX_DIMS];
         for nest in &self.nests {
             let after = first + nest.units;
-            let (from, to) = (begin.clamp(first, after), end.clamp(first, after));
+            let (from, to) = (units.start.clamp(first, after), units.end.clamp(first, after));
             nest.run(from - first, to - first, &mut indices, bases, args, call);
             first = after;
         }
@@ -105,17 +108,19 @@ impl LoadedNest {
         if all.len() > MAX_DIMS {
             return Err("too many dims");
         }
-        let last = all.len().checked_sub(1).filter(|_| !nest.dims.is_empty());
+        let last = nest.dims.iter().rposition(|&dim| dim > 1);
         let mut loaded = LoadedNest {
             units: nest.units(),
             dims: nest.dims.clone(),
             outer: around.len(),
+            last: last.unwrap_or(0),
             args: Vec::new(),
             calls: Vec::new(),
             moving: Vec::new(),
             looked_up: Vec::new(),
             inner: Vec::new(),
         };
+        let last = last.map(|last| around.len() + last);
         for call in &nest.calls {
             let entry = map.entry(call.kernel.0).ok_or("it calls a kernel that there is not")?;
             loaded.calls.push(LoadedCall { entry, first: loaded.args.len() });
@@ -199,7 +204,7 @@ impl LoadedNest {
         for (position, (index, &dim)) in indices[self.outer..].iter_mut().zip(&self.dims).enumerate().rev() {
             *index += 1;
             if *index < dim {
-                if position + 1 == self.dims.len() {
+                if position == self.last {
                     for &(at, stride) in &self.moving {
                         args[at] = args[at].wrapping_add_signed(stride);
                     }
