@@ -6,7 +6,7 @@ use super::call::CallBuilder;
 use super::ir::{Count, LANES, Spills, VECTOR_BYTES, Vreg};
 use super::lower::{LowerError, Lowering};
 use super::stencil::{Planes, Stencil, Weight};
-use super::step::{Call, Nest};
+use super::step::{Call, Nest, by_planes};
 use super::tiles::{Frame, Fused, RowTiles, Units, each_row, row_tiles, rows_at_once};
 use super::window::{Window, first_row};
 use crate::plan::stencil::is_stencil;
@@ -40,7 +40,7 @@ pub(super) fn lower(
         let calls = tiles.iter().map(|tiles| tile_rows(task, &x, &out, tiles, [first, rows], low));
         nests.push(Nest::new(vec![out.dims[0], out.planes(), count], calls.collect::<Result<_, _>>()?));
     }
-    Ok(vec![nests])
+    Ok(vec![by_planes(out.planes(), nests)])
 }
 
 /// Whether a weight is one number for all lanes, not one for each channel of a block, and its bytes.

@@ -108,6 +108,18 @@ impl Step {
     }
 }
 
+/// From how many planes on threads take planes of every nest, where each has some rows of all: what is left after the
+/// last plane of one would go to the last thread, which has made nothing around it.
+const MANY_PLANES: u64 = 8;
+
+/// Nests over planes, or panels of them, that each make some pixels of all: shared out one by one.
+pub(super) fn by_planes(planes: u64, mut nests: Vec<Nest>) -> Vec<Nest> {
+    if planes >= MANY_PLANES {
+        nests.iter_mut().skip(1).for_each(|nest| nest.anew = true);
+    }
+    nests
+}
+
 /// A kernel called for a unit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {

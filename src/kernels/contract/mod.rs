@@ -11,7 +11,7 @@ pub(super) mod tile;
 
 use super::ir::LANES;
 use super::lower::{LowerError, Lowering, distance};
-use super::step::{CallArg, Nest};
+use super::step::{CallArg, Nest, by_planes};
 use crate::plan::task::Contract;
 use crate::plan::tiles::{is_wide, most_pixels, rows_together};
 use crate::plan::{BufferId, LayoutKind, Operand, View};
@@ -69,9 +69,13 @@ pub(super) fn lower(
     let mut part = |first: u64, panels: u64, vectors: u64| -> Result<(), LowerError> {
         if panels > 0 {
             let job = Job { task, rows: &rows, x, out, blocks, first, panels, vectors: vectors as u32 };
+            let (mut all, mut chunked) = (Vec::new(), false);
             for units in job.cut(low)? {
-                nests.extend(job.nests(&units, low)?);
+                let (order, found) = job.nests(&units, low)?;
+                chunked |= matches!(order, Order::Chunks(_));
+                all.extend(found);
             }
+            nests.extend(if chunked { all } else { by_planes(panels, all) });
         }
         Ok(())
     };
@@ -130,8 +134,8 @@ impl Job<'_> {
             && full.iter().all(dense))
     }
 
-    /// The nests over `[lead, group, panel, unit]`, or these in another order.
-    fn nests(&self, units: &Units, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+    /// The nests over `[lead, group, panel, unit]`, or these in another order: in which.
+    fn nests(&self, units: &Units, low: &mut Lowering<'_>) -> Result<(Order, Vec<Nest>), LowerError> {
         let Job { task, x, out, .. } = self;
         let [rows, columns] = task.phase;
         let lanes = self.lanes();
@@ -242,7 +246,7 @@ impl Job<'_> {
             }
             calls.push(super::step::Call { kernel: low.kernel(spec.kernel()), args });
         }
-        Ok(order.apply(Nest::new(dims, calls)))
+        Ok((order, order.apply(Nest::new(dims, calls))))
     }
 
     /// Pixels of a tile at most: the plan's, but a narrower last panel has room for more.

@@ -15,7 +15,7 @@ use super::call::CallBuilder;
 use super::ir::{Count, Int, LANES, Spills, VECTOR_BYTES, Vreg, Wide};
 use super::lower::{LowerError, Lowering};
 use super::register::Register;
-use super::step::{Call, CallArg, Nest};
+use super::step::{Call, CallArg, Nest, by_planes};
 use super::tiles::{each_row, rows_at_once};
 use crate::plan::task::Epilogue;
 use crate::plan::window::halo;
@@ -158,7 +158,7 @@ impl Stencil<'_> {
                 nests.push(Nest::new(dims, vec![call]));
             }
         }
-        Ok(nests)
+        Ok(by_planes(self.dims.iter().product(), nests))
     }
 
     /// Planes of the output that a tile makes.
