@@ -58,7 +58,7 @@ fn a_kernel_and_its_step_print_as_they_are_written() {
     let lowered = Lowered {
         kernels: vec![kernel],
         prepare: Vec::new(),
-        run: vec![Step { name: "a: demo".to_owned(), nests: vec![nest] }],
+        run: vec![Step { name: "a: demo".to_owned(), nests: vec![Nest { anew: true, ..nest }] }],
         consts: vec![0; 4],
         packed_bytes: 0,
         arena_bytes: 1024,
@@ -72,7 +72,7 @@ consts 4 bytes, packed 0 bytes, arena 1024 bytes
 
 == run
 step a: demo, 60 units
-  for x0 < 2, x1 < 10, x2 < 3
+  for x0 < 2, x1 < 10, x2 < 3, shared out anew
     k0 demo(arena + 64 + 128·x0 - 8·x2, param2 + [0, 1, 2, 3, …, 6, 7, 8, 9][x1], 7)
 
 k0: kernel demo(p0, p1, i2)
@@ -110,6 +110,7 @@ k0: kernel demo(p0, p1, i2)
     transpose back w2, w3, w4, w5, w6, w7, w8, w9
     v7 = slide v0, v1 by 1
     prefetch [p0 + 4096]
+    prefetch.l2 [p0 + 4096]
     v8 = low w0
     v9 = high w0
   }

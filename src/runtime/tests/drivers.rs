@@ -98,7 +98,8 @@ fn nest((dims, outer, inner): &Choice, writable: &[Base], readable: &[Base]) -> 
         let all = [dims.as_slice(), more].concat();
         Nest::new(more.clone(), calls(choices, &all, writable, readable))
     });
-    Nest { dims: dims.clone(), calls: calls(outer, dims, writable, readable), inner: inner.collect() }
+    let calls = calls(outer, dims, writable, readable);
+    Nest { calls, ..Nest::around(dims.clone(), inner.collect()) }
 }
 
 /// Steps that start by filling what they work on, so that nothing depends on memory nobody wrote.
@@ -236,6 +237,11 @@ impl Executor for Careless {
 
 #[test]
 fn threads_share_the_units_of_a_step() {
+    [false, true].into_iter().for_each(threads_share_the_units_of_a_step_with);
+}
+
+/// `anew`: whether the second nest is shared out by itself.
+fn threads_share_the_units_of_a_step_with(anew: bool) {
     // Units write where no other does: after `fill`, each copies a vector of its own, in both nests.
     let mut lowered = program(&[], &[]);
     let arg = |base, offset| CallArg::Ptr { base, offset, strides: vec![1024, 32], tables: Vec::new() };
@@ -247,7 +253,7 @@ fn threads_share_the_units_of_a_step() {
         name: "shared".to_owned(),
         nests: vec![
             nest(1, Some(2), Base::Input(1), Base::Output(0)),
-            nest(1, Some(3), Base::Input(0), Base::Output(1)),
+            Nest { anew, ..nest(1, Some(3), Base::Input(0), Base::Output(1)) },
         ],
     });
     let (params, inputs) = (buffers(1), buffers(3));
