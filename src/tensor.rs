@@ -1,6 +1,7 @@
 //! Dense f32 tensors and views of them.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The bytes of a cache line. Vectors of a row that begins with one cross no other.
@@ -10,54 +11,27 @@ const LINE: usize = 64;
 ///
 /// Those that the library makes begin with a cache line, where code is fastest; any other place gives the same results.
 ///
-/// Invariant: `data` has as many elements as the product of `shape`.
-#[derive(Clone, PartialEq)]
+/// Invariant: `at` is a range of `store` of as many elements as the product of `shape`.
+#[derive(Clone)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Arc<Elements>,
+    /// The elements, perhaps among those of other tensors.
+    store: Arc<Vec<f32>>,
+    at: Range<usize>,
 }
 
-/// Elements that follow some padding, by which they begin with a cache line.
-struct Elements {
-    all: Vec<f32>,
-    /// Where they begin, at most `all.len()`.
-    start: usize,
+/// Zeros from a cache line on, and where they are; or none where there is no memory for them.
+fn zeros(len: usize) -> Option<(Vec<f32>, Range<usize>)> {
+    let mut all: Vec<f32> = Vec::new();
+    all.try_reserve_exact(len.checked_add(LINE / size_of::<f32>())?).ok()?;
+    let start = all.as_ptr().align_offset(LINE).min(all.capacity() - len);
+    all.resize(start + len, 0.0);
+    Some((all, start..start + len))
 }
 
-impl Elements {
-    /// Zeros, or none where there is no memory for them.
-    fn zeros(len: usize) -> Option<Elements> {
-        let mut all: Vec<f32> = Vec::new();
-        all.try_reserve_exact(len.checked_add(LINE / size_of::<f32>())?).ok()?;
-        let start = all.as_ptr().align_offset(LINE).min(all.capacity() - len);
-        all.resize(start + len, 0.0);
-        Some(Elements { all, start })
-    }
-
-    fn get(&self) -> &[f32] {
-        self.all.get(self.start..).unwrap_or_default()
-    }
-
-    fn get_mut(&mut self) -> &mut [f32] {
-        self.all.get_mut(self.start..).unwrap_or_default()
-    }
-}
-
-impl Clone for Elements {
-    fn clone(&self) -> Elements {
-        match Elements::zeros(self.get().len()) {
-            Some(mut copy) => {
-                copy.get_mut().copy_from_slice(self.get());
-                copy
-            }
-            None => Elements { all: self.get().to_vec(), start: 0 },
-        }
-    }
-}
-
-impl PartialEq for Elements {
-    fn eq(&self, other: &Elements) -> bool {
-        self.get() == other.get()
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Tensor) -> bool {
+        self.shape == other.shape && self.data() == other.data()
     }
 }
 
@@ -91,7 +65,21 @@ impl Tensor {
         if elements(shape) != Some(data.len()) {
             return Err(LengthError { shape: shape.to_vec(), len: data.len() });
         }
-        Ok(Tensor { shape: shape.to_vec(), data: Arc::new(Elements { all: data, start: 0 }) })
+        let at = 0..data.len();
+        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(data), at })
+    }
+
+    /// Tensors whose elements follow each other in memory, all of which stays as long as one of them. None where there are
+    /// not as many elements as they have.
+    pub(crate) fn in_one(shapes: Vec<Vec<usize>>, data: Vec<f32>) -> Option<Vec<Tensor>> {
+        let (store, mut end) = (Arc::new(data), 0usize);
+        let mut tensors = Vec::with_capacity(shapes.len());
+        for shape in shapes {
+            let at = end..end.checked_add(elements(&shape)?)?;
+            end = at.end;
+            tensors.push(Tensor { shape, store: Arc::clone(&store), at });
+        }
+        (end == store.len()).then_some(tensors)
     }
 
     /// A tensor of zeros.
@@ -100,14 +88,14 @@ impl Tensor {
     /// If the shape's product overflows.
     pub fn zeros(shape: &[usize]) -> Result<Tensor, LengthError> {
         let len = elements(shape).ok_or(LengthError { shape: shape.to_vec(), len: 0 })?;
-        let data = Elements::zeros(len).unwrap_or_else(|| Elements { all: vec![0.0; len], start: 0 });
-        Ok(Tensor { shape: shape.to_vec(), data: Arc::new(data) })
+        let (all, at) = zeros(len).unwrap_or_else(|| (vec![0.0; len], 0..len));
+        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(all), at })
     }
 
     /// A tensor of zeros, or none where there is no memory for it.
     pub(crate) fn try_zeros(shape: &[usize]) -> Option<Tensor> {
-        let data = Elements::zeros(elements(shape)?)?;
-        Some(Tensor { shape: shape.to_vec(), data: Arc::new(data) })
+        let (all, at) = zeros(elements(shape)?)?;
+        Some(Tensor { shape: shape.to_vec(), store: Arc::new(all), at })
     }
 
     /// The same elements in another shape.
@@ -119,7 +107,7 @@ impl Tensor {
         if elements(shape) != Some(len) {
             return Err(LengthError { shape: shape.to_vec(), len });
         }
-        Ok(Tensor { shape: shape.to_vec(), data: self.data })
+        Ok(Tensor { shape: shape.to_vec(), ..self })
     }
 
     /// Its axes, outermost first.
@@ -129,19 +117,36 @@ impl Tensor {
 
     /// Its elements, row-major.
     pub fn data(&self) -> &[f32] {
-        self.data.get()
+        self.store.get(self.at.clone()).unwrap_or_default()
     }
 
-    /// Its elements, row-major, to write; those that a clone shares are copied first.
+    /// Its elements, row-major, to write; where others share their memory, they are copied first.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        Arc::<Elements>::make_mut(&mut self.data).get_mut()
+        if Arc::get_mut(&mut self.store).is_none() {
+            let (all, at) = match zeros(self.at.len()) {
+                Some((mut all, at)) => {
+                    all.truncate(at.start);
+                    all.extend_from_slice(self.data());
+                    (all, at)
+                }
+                None => (self.data().to_vec(), 0..self.at.len()),
+            };
+            (self.store, self.at) = (Arc::new(all), at);
+        }
+        Arc::make_mut(&mut self.store).get_mut(self.at.clone()).unwrap_or_default()
     }
 
-    /// Its elements, the shape dropped; those that a clone shares are copied.
-    pub fn into_data(self) -> Vec<f32> {
-        let Elements { mut all, start } = Arc::unwrap_or_clone(self.data);
-        all.drain(..start.min(all.len()));
-        all
+    /// Its elements, the shape dropped; where others share their memory, they are copied.
+    pub fn into_data(mut self) -> Vec<f32> {
+        let at = self.at.clone();
+        match Arc::get_mut(&mut self.store) {
+            Some(all) => {
+                all.truncate(at.end);
+                all.drain(..at.start.min(all.len()));
+                std::mem::take(all)
+            }
+            None => self.data().to_vec(),
+        }
     }
 
     /// A view of it.
@@ -198,6 +203,22 @@ mod tests {
         assert_eq!((first.data(), second.data()), (&[1.0, 2.0][..], &[3.0, 2.0][..]));
         assert_eq!(first.clone().into_data(), [1.0, 2.0]);
         assert_eq!(first.data(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn tensors_in_one_piece_of_memory_are_tensors() {
+        let shapes = vec![vec![2], vec![0, 3], vec![2, 2], vec![]];
+        let data = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        assert!(Tensor::in_one(shapes.clone(), data[..6].to_vec()).is_none());
+        assert!(Tensor::in_one(shapes[..3].to_vec(), data.clone()).is_none());
+        assert!(Tensor::in_one(vec![vec![usize::MAX, 2]], data.clone()).is_none());
+        let mut all = Tensor::in_one(shapes, data).expect("as many elements");
+        assert_eq!(all[2], Tensor::new(&[2, 2], vec![3.0, 4.0, 5.0, 6.0]).expect("the lengths agree"));
+        assert_ne!(all[0], all[1]);
+        // What is written to one is no other's.
+        all[2].data_mut()[3] = 9.0;
+        let read: Vec<Vec<f32>> = all.into_iter().map(Tensor::into_data).collect();
+        assert_eq!(read, [vec![1.0, 2.0], vec![], vec![3.0, 4.0, 5.0, 9.0], vec![7.0]]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::payload::lighten;
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
-use super::tensor::{self, Constant};
+use super::tensor::{self, Constant, Together};
 use super::wire;
 use super::words::Words;
 use crate::limits;
@@ -75,11 +75,15 @@ fn graph_of(
     let mut constants = BTreeMap::new();
     let mut strange = BTreeMap::new();
     let raw = raw.iter().copied().chain(std::iter::repeat(None));
+    let (mut names, mut together) = (BTreeSet::new(), Together::default());
     for (tensor, raw) in graph.initializer.into_iter().zip(raw) {
         let name = tensor.name.clone().unwrap_or_default();
         let data_type = tensor.data_type.unwrap_or(0);
-        if constants.contains_key(&name) || strange.contains_key(&name) {
+        if !names.insert(name.clone()) {
             return Err(malformed(format!("two initialisers have the name {name:?}")));
+        }
+        if raw.is_some_and(|raw| tensor.data_location != Some(1) && together.take(&tensor, raw)) {
+            continue;
         }
         match constant(tensor, raw, &name, external)? {
             Some(constant) => {
@@ -90,6 +94,8 @@ fn graph_of(
             }
         }
     }
+    let large = together.decode().map_err(|error| malformed(format!("the initialisers: {error}")))?;
+    constants.extend(large.into_iter().map(|(name, constant)| (name, Arc::new(constant))));
     let known = |name: &str| constants.contains_key(name) || strange.contains_key(name);
     let inputs = inputs(&graph.input, known)?;
     if graph.output.len() > limits::PORTS {

@@ -282,7 +282,9 @@ pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Con
     }
     let constant = match (kind, raw) {
         (Kind::Float, Some(raw)) => {
-            let data = floats_of(data_type, raw).map_err(|error| error.to_string())?;
+            let mut data =
+                large_vec(raw.len() / width(data_type)).map_err(|error: AllocError| error.to_string())?;
+            push_floats(data_type, raw, &mut data);
             Constant::floats(&dims, data)
         }
         (Kind::Float, None) => {
@@ -318,15 +320,52 @@ pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Con
     constant.map(Some).ok_or_else(|| "has another number of elements than its axes say".to_owned())
 }
 
-fn floats_of(data_type: i32, raw: &[u8]) -> Result<Vec<f32>, AllocError> {
-    let mut data = large_vec(raw.len() / width(data_type))?;
+fn push_floats(data_type: i32, raw: &[u8], data: &mut Vec<f32>) {
     match data_type {
         1 => data.extend(raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
         11 => data.extend(raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
         10 => data.extend(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
         _ => data.extend(raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
     }
-    Ok(data)
+}
+
+/// Floating point numbers of several tensors, in one piece of memory: pages of it come in far fewer and larger ones.
+#[derive(Debug, Default)]
+pub struct Together<'a> {
+    parts: Vec<(String, Vec<usize>)>,
+    /// Of which type, and where in the file.
+    bytes: Vec<(i32, &'a [u8])>,
+}
+
+impl<'a> Together<'a> {
+    /// Whether it takes a tensor whose elements are `raw`: numbers of floating point, as many as its axes say.
+    pub fn take(&mut self, proto: &TensorProto, raw: &'a [u8]) -> bool {
+        let data_type = proto.data_type.unwrap_or(0);
+        let sound = extent(proto).ok().filter(|&(_, bytes)| bytes == raw.len() as u64);
+        let shape = sound.and_then(|(dims, _)| dims.iter().map(|&d| usize::try_from(d).ok()).collect());
+        match (kind_of(data_type), shape) {
+            (Some(Kind::Float), Some(shape)) => {
+                self.parts.push((proto.name.clone().unwrap_or_default(), shape));
+                self.bytes.push((data_type, raw));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The tensors by their names.
+    ///
+    /// # Errors
+    /// If memory is refused.
+    pub fn decode(self) -> Result<Vec<(String, Constant)>, AllocError> {
+        let len = self.bytes.iter().map(|(data_type, raw)| raw.len() / width(*data_type)).sum();
+        let mut data = large_vec(len)?;
+        self.bytes.iter().for_each(|(data_type, raw)| push_floats(*data_type, raw, &mut data));
+        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) = self.parts.into_iter().unzip();
+        let tensors = Tensor::in_one(shapes, data).unwrap_or_default();
+        let constants = tensors.into_iter().map(|tensor| Constant::from_tensor(Arc::new(tensor)));
+        Ok(names.into_iter().zip(constants).collect())
+    }
 }
 
 fn integers_of(data_type: i32, raw: &[u8]) -> Vec<i64> {
