@@ -9,7 +9,7 @@ const LINE: usize = 64;
 
 /// A dense row-major tensor of `f32`. Clones share the elements until one of them is written to.
 ///
-/// Those that the library makes begin with a cache line, where code is fastest; any other place gives the same results.
+/// Those that it makes of a shape begin with a cache line, where code is fastest; any other place gives the same results.
 ///
 /// Invariant: `at` is a range of `store` of as many elements as the product of `shape`.
 #[derive(Clone)]

@@ -338,10 +338,11 @@ pub struct Together<'a> {
 }
 
 impl<'a> Together<'a> {
-    /// Whether it takes a tensor whose elements are `raw`: numbers of floating point, as many as its axes say.
+    /// Whether it takes a tensor whose elements are `raw`: weights of a convolution by their axes, numbers of floating
+    /// point, as many as the axes say. Matrices are often transposed, and the file's would stay beside them.
     pub fn take(&mut self, proto: &TensorProto, raw: &'a [u8]) -> bool {
         let data_type = proto.data_type.unwrap_or(0);
-        let sound = extent(proto).ok().filter(|&(_, bytes)| bytes == raw.len() as u64);
+        let sound = extent(proto).ok().filter(|(dims, bytes)| dims.len() > 2 && *bytes == raw.len() as u64);
         let shape = sound.and_then(|(dims, _)| dims.iter().map(|&d| usize::try_from(d).ok()).collect());
         match (kind_of(data_type), shape) {
             (Some(Kind::Float), Some(shape)) => {

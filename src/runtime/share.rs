@@ -2,7 +2,7 @@
 //!
 //! A part is a row of *chunks*. Whoever runs the part takes them a few at a time, and so do others once they have nothing
 //! of their own: a thread that began late, or lost its processor for a while, is helped out, and otherwise each runs
-//! what it ran in the step before. Chunks are taken in order: where one thread runs all parts, units run as they stand.
+//! what it ran in the step before. Chunks are taken in order: where one thread runs all parts, units of a group run as they stand.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

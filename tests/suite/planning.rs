@@ -90,6 +90,18 @@ fn a_convolution_of_pixels_joins_what_it_alone_reads() {
     let joined = chain("2", "a |> conv(kernel=1, out=3) |> relu");
     assert_eq!(words(&joined), ["planar"]);
     check(&joined);
+    // However many planes follow, and however their sums go on.
+    for width in [33, 70, 150] {
+        for (first, last, after) in
+            [(1, 2, "relu"), (1, 9, "clamp(-1, 1)"), (2, 4, "relu"), (2, 7, "leaky_relu"), (3, 5, "relu6")]
+        {
+            let body = format!(
+                "  input x [1, 13, {width}]\n  x |> conv(kernel=3, pad=1, out={first}) |> {after}\n  conv(kernel=1, out={last})\n  {after}"
+            );
+            assert_eq!(words(&body), ["planar"], "{body}");
+            check(&body);
+        }
+    }
     for (body, tasks) in [
         (chain("4", "a |> conv(kernel=1, out=1)"), 2),
         (chain("2", "(a |> conv(kernel=1, out=2)) + a"), 2),

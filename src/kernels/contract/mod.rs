@@ -75,7 +75,14 @@ pub(super) fn lower(
                 chunked |= matches!(order, Order::Chunks(_));
                 all.extend(found);
             }
-            nests.extend(if chunked { all } else { by_planes(panels, all) });
+            if !chunked {
+                all = by_planes(panels * task.groups, all);
+            }
+            // A narrower last panel has pixels of its own to share out.
+            if let Some(nest) = all.first_mut().filter(|_| !nests.is_empty()) {
+                nest.anew = true;
+            }
+            nests.extend(all);
         }
         Ok(())
     };

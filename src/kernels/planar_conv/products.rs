@@ -3,7 +3,7 @@
 //!
 //! A tile is some registers of pixels in some output channels: 2 in 6 load 8 times for 12 FMAs, wide ones 2 in 13
 //! 15 times for 26. A unit is the pixels of a tile in all output channels:
-//! they are read from afar once, by the first tile, which asks for those of the next unit meanwhile, for no processor
+//! they are read from afar once, and the first tiles share in asking for those of the next unit meanwhile, for no processor
 //! foresees steps as long as a plane. Every output sums input channels in their order.
 
 use super::Weights;

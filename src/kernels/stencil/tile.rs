@@ -14,8 +14,10 @@ use crate::plan::task::Epilogue;
 
 /// Registers of 8 lanes.
 const REGISTERS: usize = 16;
-/// Registers of 16 lanes that may be used: of 32, without those in which vectors of 8 lanes go through what follows the sums.
+/// Registers of 16 lanes that may be used: of 32, without those of what follows the sums: numbers, or vectors of 8 lanes.
 const WIDE_REGISTERS: usize = 27;
+/// The same where channels go on together, for which [`mixing`] counts the numbers; two are of intermediate results.
+const WIDE_MIXING: usize = 30;
 /// Bytes after which rows share the same lines of a first-level cache, on every processor.
 const SAME_LINES: i64 = 4096;
 
@@ -63,14 +65,19 @@ impl Shape {
         let distinct = distinct(stencil).len();
         let outs = stencil.weights.len();
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
+        let mixing = |registers: usize| if R::LANES > LANES { mixing(stencil, registers) } else { 0 };
         let most = if x.strides[2] % SAME_LINES == 0 { 2 } else { 4 };
         let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false, slides: false });
         for rows in 1..=most.min(height as usize) {
             for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
                 let sums = rows * registers * outs;
                 // Sums, a register of the input, and one for what follows the sums.
-                let resident = sums + distinct + 2 <= there;
-                if sums + 2 > there || !resident && sums + registers + 2 > there {
+                let resident =
+                    sums + distinct + 2 <= there && sums + distinct + mixing(registers) <= WIDE_MIXING;
+                if sums + mixing(registers) > WIDE_MIXING
+                    || sums + 2 > there
+                    || !resident && sums + registers + 2 > there
+                {
                     continue;
                 }
                 let slides = resident && R::LANES > LANES && sums + distinct + 4 <= there;
@@ -90,6 +97,15 @@ impl Shape {
         }
         best.1
     }
+}
+
+/// Registers that a row of channels takes beside the sums where it goes on to planes: those of a plane, a weight, and
+/// the numbers of both epilogues.
+fn mixing(stencil: &Stencil<'_>, registers: usize) -> usize {
+    let numbers =
+        |epilogue: &Epilogue| Simple::<Vreg>::of(epilogue.expr.as_ref()).map_or(0, |simple| simple.numbers());
+    let Some(then) = &stencil.then else { return 0 };
+    registers + 1 + numbers(stencil.epilogue) + numbers(then.epilogue)
 }
 
 /// How a tile comes to its input.
@@ -357,14 +373,13 @@ impl<'a, R: Register> Tile<'a, R> {
         column: i64,
         mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
     ) {
+        if let (Some(then), Some(weights)) = (&self.stencil.then, self.args.then) {
+            return self.mix(b, ptrs, sums, column, (then.planes, weights), after);
+        }
         let outs = self.stencil.weights.len();
-        // Channels that go on together do so row by row.
-        let mixed: Vec<Vec<Vec<Q>>> = match self.stencil.then {
-            None => Vec::new(),
-            Some(_) => sums.chunks(outs).map(|sums| self.mix(b, sums, &mut after)).collect(),
-        };
+        let start = self.bytes(column);
         let mut plane = ptrs.dst;
-        for out in 0..self.stencil.out_planes() {
+        for out in 0..outs {
             if let Some(by) = self.args.plane.filter(|_| out > 0) {
                 b.set_ptr(ptrs.plane, plane, Offset::Int(by));
                 plane = ptrs.plane;
@@ -375,48 +390,59 @@ impl<'a, R: Register> Tile<'a, R> {
                     b.set_ptr(ptrs.out, at, Offset::Int(self.args.pitches[1]));
                     at = ptrs.out;
                 }
-                let start = self.bytes(column);
-                let place = |register: usize| at.at(start + register as i32 * Q::BYTES);
-                if let Some(mixed) = mixed.get(row) {
-                    (0..).zip(&mixed[out]).for_each(|(register, value)| value.store(b, place(register)));
-                    continue;
-                }
                 for (register, (sum, part)) in parts::<R, Q>(&sums[row * outs + out]).enumerate() {
                     let value = (after.first)(b, sum, part);
-                    value.store(b, place(register));
+                    value.store(b, at.at(start + register as i32 * Q::BYTES));
                 }
             }
         }
     }
 
-    /// The planes that follow from one row's channels.
+    /// The planes that follow from the channels: row by row and plane by plane, for wide registers do not go to memory
+    /// and come back.
     fn mix<Q: Register>(
         &self,
         b: &mut KernelBuilder,
+        ptrs: &Ptrs,
         sums: &[Vec<R>],
-        after: &mut After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
-    ) -> Vec<Vec<Q>> {
-        let (Some(then), Some((w, bias))) = (&self.stencil.then, self.args.then) else { return Vec::new() };
-        let channels: Vec<Vec<Q>> = sums
-            .iter()
-            .map(|sums| parts::<R, Q>(sums).map(|(sum, part)| (after.first)(b, sum, part)).collect())
-            .collect();
-        let registers = channels.first().map_or(0, Vec::len);
-        let mut planes = Vec::new();
-        for plane in 0..then.planes as i32 {
-            let mixed: Vec<Q> = (0..registers)
-                .map(|_| match bias {
-                    None => Q::zero(b),
-                    Some(bias) => Q::splat(b, bias.at(4 * plane)),
-                })
-                .collect();
-            for (channel, values) in (0..).zip(&channels) {
-                let weight = Q::splat(b, w.at(4 * (plane * channels.len() as i32 + channel)));
-                mixed.iter().zip(values).for_each(|(sum, &value)| sum.fma(b, weight, value));
+        column: i64,
+        (planes, (w, bias)): (usize, (Ptr, Option<Ptr>)),
+        mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
+    ) {
+        let start = self.bytes(column);
+        let mut row = ptrs.dst;
+        for (number, sums) in sums.chunks(self.stencil.weights.len()).enumerate() {
+            if number > 0 {
+                b.set_ptr(ptrs.out, row, Offset::Int(self.args.pitches[1]));
+                row = ptrs.out;
             }
-            planes.push(mixed.into_iter().map(|sum| (after.second)(b, sum)).collect());
+            let channels: Vec<Vec<Q>> = sums
+                .iter()
+                .map(|sums| parts::<R, Q>(sums).map(|(sum, part)| (after.first)(b, sum, part)).collect())
+                .collect();
+            let registers = channels.first().map_or(0, Vec::len);
+            let mut at = row;
+            for plane in 0..planes as i32 {
+                if let Some(by) = self.args.plane.filter(|_| plane > 0) {
+                    b.set_ptr(ptrs.plane, at, Offset::Int(by));
+                    at = ptrs.plane;
+                }
+                let mixed: Vec<Q> = (0..registers)
+                    .map(|_| match bias {
+                        None => Q::zero(b),
+                        Some(bias) => Q::splat(b, bias.at(4 * plane)),
+                    })
+                    .collect();
+                for (channel, values) in (0..).zip(&channels) {
+                    let weight = Q::splat(b, w.at(4 * (plane * channels.len() as i32 + channel)));
+                    mixed.iter().zip(values).for_each(|(sum, &value)| sum.fma(b, weight, value));
+                }
+                for (register, value) in mixed.into_iter().enumerate() {
+                    let value = (after.second)(b, value);
+                    value.store(b, at.at(start + register as i32 * Q::BYTES));
+                }
+            }
         }
-        planes
     }
 }
 

@@ -154,7 +154,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// The call that transforms a row of tiles, for a nest over `[…, channel block, picture, tile row, phases]`, and these
-    /// dims. Blocks are outermost: threads find them where they made them, and rows of tiles share rows of inputs.
+    /// dims. Within a chunk blocks are outermost: threads find them where they made them, and rows of tiles share rows of inputs.
     pub(super) fn scatter(
         &self,
         region: &Region,
