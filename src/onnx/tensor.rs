@@ -7,7 +7,7 @@ use half::{bf16, f16};
 
 use super::proto::TensorProto;
 use crate::limits;
-use crate::runtime::{AllocError, large_vec};
+use crate::runtime::large_vec;
 use crate::tensor::Tensor;
 
 /// A tensor that is known at import. Invariant: there are as many elements as the axes say.
@@ -282,8 +282,7 @@ pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Con
     }
     let constant = match (kind, raw) {
         (Kind::Float, Some(raw)) => {
-            let mut data =
-                large_vec(raw.len() / width(data_type)).map_err(|error: AllocError| error.to_string())?;
+            let mut data = large_vec(raw.len() / width(data_type)).map_err(|error| error.to_string())?;
             push_floats(data_type, raw, &mut data);
             Constant::floats(&dims, data)
         }
@@ -357,13 +356,14 @@ impl<'a> Together<'a> {
     /// The tensors by their names.
     ///
     /// # Errors
-    /// If memory is refused.
-    pub fn decode(self) -> Result<Vec<(String, Constant)>, AllocError> {
+    /// If memory is refused. The text goes after the tensors' names.
+    pub fn decode(self) -> Result<Vec<(String, Constant)>, String> {
         let len = self.bytes.iter().map(|(data_type, raw)| raw.len() / width(*data_type)).sum();
-        let mut data = large_vec(len)?;
+        let mut data = large_vec(len).map_err(|error| error.to_string())?;
         self.bytes.iter().for_each(|(data_type, raw)| push_floats(*data_type, raw, &mut data));
         let (names, shapes): (Vec<String>, Vec<Vec<usize>>) = self.parts.into_iter().unzip();
-        let tensors = Tensor::in_one(shapes, data).unwrap_or_default();
+        let tensors = Tensor::in_one(shapes, data);
+        let tensors = tensors.ok_or("have another number of elements than their axes say")?;
         let constants = tensors.into_iter().map(|tensor| Constant::from_tensor(Arc::new(tensor)));
         Ok(names.into_iter().zip(constants).collect())
     }
