@@ -20,13 +20,21 @@ pub struct Tensor {
     at: Range<usize>,
 }
 
-/// Zeros from a cache line on, and where they are; or none where there is no memory for them.
-fn zeros(len: usize) -> Option<(Vec<f32>, Range<usize>)> {
+/// Nothing but padding up to a cache line, with room for so many elements; or none where there is no memory for them.
+fn room(len: usize) -> Option<Vec<f32>> {
     let mut all: Vec<f32> = Vec::new();
     all.try_reserve_exact(len.checked_add(LINE / size_of::<f32>())?).ok()?;
     let start = all.as_ptr().align_offset(LINE).min(all.capacity() - len);
-    all.resize(start + len, 0.0);
-    Some((all, start..start + len))
+    all.resize(start, 0.0);
+    Some(all)
+}
+
+/// Zeros from a cache line on, and where they are; or none where there is no memory for them.
+fn zeros(len: usize) -> Option<(Vec<f32>, Range<usize>)> {
+    let mut all = room(len)?;
+    let at = all.len()..all.len() + len;
+    all.resize(at.end, 0.0);
+    Some((all, at))
 }
 
 impl PartialEq for Tensor {
@@ -123,15 +131,10 @@ impl Tensor {
     /// Its elements, row-major, to write; where others share their memory, they are copied first.
     pub fn data_mut(&mut self) -> &mut [f32] {
         if Arc::get_mut(&mut self.store).is_none() {
-            let (all, at) = match zeros(self.at.len()) {
-                Some((mut all, at)) => {
-                    all.truncate(at.start);
-                    all.extend_from_slice(self.data());
-                    (all, at)
-                }
-                None => (self.data().to_vec(), 0..self.at.len()),
-            };
-            (self.store, self.at) = (Arc::new(all), at);
+            let mut all = room(self.at.len()).unwrap_or_default();
+            let start = all.len();
+            all.extend_from_slice(self.data());
+            (self.at, self.store) = (start..all.len(), Arc::new(all));
         }
         Arc::make_mut(&mut self.store).get_mut(self.at.clone()).unwrap_or_default()
     }

@@ -325,7 +325,7 @@ fn nest(f: &mut Formatter<'_>, lowered: &Lowered, nest: &Nest, outer: usize, dep
         let sep = if i == 0 { "" } else { "," };
         write!(f, "{sep} x{} < {dim}", outer + i)?;
     }
-    f.write_str(if nest.anew { ", shared out anew\n" } else { "\n" })?;
+    f.write_str(if nest.anew && depth == 1 { ", shared out anew\n" } else { "\n" })?;
     for call in &nest.calls {
         let name = lowered.kernels.get(call.kernel.0 as usize).map_or("?", |kernel| kernel.name.as_str());
         write!(f, "{indent}  k{} {name}(", call.kernel.0)?;

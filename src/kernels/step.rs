@@ -74,7 +74,7 @@ pub struct Nest {
     pub calls: Vec<Call>,
     /// Run in order for each unit, after the calls.
     pub inner: Vec<Nest>,
-    /// Whether threads share out anew what follows from here on in its step: what surrounds the planes that a thread has
+    /// Of an outermost nest: whether threads share out anew what follows from here on in its step: what surrounds the planes that a thread has
     /// made falls to that thread again.
     pub anew: bool,
 }

@@ -331,9 +331,8 @@ fn push_floats(data_type: i32, raw: &[u8], data: &mut Vec<f32>) {
 /// Floating point numbers of several tensors, in one piece of memory: pages of it come in far fewer and larger ones.
 #[derive(Debug, Default)]
 pub struct Together<'a> {
-    parts: Vec<(String, Vec<usize>)>,
-    /// Of which type, and where in the file.
-    bytes: Vec<(i32, &'a [u8])>,
+    /// The name and the shape, the type of number, and the elements in the file.
+    parts: Vec<(String, Vec<usize>, i32, &'a [u8])>,
 }
 
 impl<'a> Together<'a> {
@@ -345,8 +344,7 @@ impl<'a> Together<'a> {
         let shape = sound.and_then(|(dims, _)| dims.iter().map(|&d| usize::try_from(d).ok()).collect());
         match (kind_of(data_type), shape) {
             (Some(Kind::Float), Some(shape)) => {
-                self.parts.push((proto.name.clone().unwrap_or_default(), shape));
-                self.bytes.push((data_type, raw));
+                self.parts.push((proto.name.clone().unwrap_or_default(), shape, data_type, raw));
                 true
             }
             _ => false,
@@ -358,10 +356,11 @@ impl<'a> Together<'a> {
     /// # Errors
     /// If memory is refused. The text goes after the tensors' names.
     pub fn decode(self) -> Result<Vec<(String, Constant)>, String> {
-        let len = self.bytes.iter().map(|(data_type, raw)| raw.len() / width(*data_type)).sum();
+        let len = self.parts.iter().map(|(.., data_type, raw)| raw.len() / width(*data_type)).sum();
         let mut data = large_vec(len).map_err(|error| error.to_string())?;
-        self.bytes.iter().for_each(|(data_type, raw)| push_floats(*data_type, raw, &mut data));
-        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) = self.parts.into_iter().unzip();
+        self.parts.iter().for_each(|(.., data_type, raw)| push_floats(*data_type, raw, &mut data));
+        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) =
+            self.parts.into_iter().map(|(name, shape, ..)| (name, shape)).unzip();
         let tensors = Tensor::in_one(shapes, data);
         let tensors = tensors.ok_or("have another number of elements than their axes say")?;
         let constants = tensors.into_iter().map(|tensor| Constant::from_tensor(Arc::new(tensor)));

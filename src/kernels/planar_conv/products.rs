@@ -109,7 +109,7 @@ impl Job<'_> {
         for (start, units, registers, last_lanes) in parts.into_iter().filter(|part| part.1 > 0) {
             let mut inner = Vec::new();
             let split = split_row(self.out.dims[1], most);
-            let mut ahead = Ahead::of(split.iter().map(|part| part.1).sum(), units);
+            let mut ahead = NextPixels::of(split.iter().map(|part| part.1).sum(), units);
             let mut first = 0;
             for (channels, tiles) in split {
                 let channels = u64::from(channels);
@@ -134,7 +134,7 @@ impl Job<'_> {
         &self,
         size: Size,
         [pixel, channel]: [u64; 2],
-        ahead: Option<Ahead>,
+        ahead: Option<NextPixels>,
         low: &mut Lowering<'_>,
     ) -> Result<Call, LowerError> {
         let Size { registers, channels, .. } = size;
@@ -229,7 +229,7 @@ impl Job<'_> {
 
 /// The channels that a tile asks for in a loop's body, of the next unit's pixels.
 #[derive(Clone, Copy)]
-struct Ahead {
+struct NextPixels {
     channels: u64,
     /// By tiles before.
     asked: u64,
@@ -237,14 +237,14 @@ struct Ahead {
     tiles: u64,
 }
 
-impl Ahead {
-    fn of(tiles: u64, units: u64) -> Ahead {
+impl NextPixels {
+    fn of(tiles: u64, units: u64) -> NextPixels {
         let channels = UNROLLED.div_ceil(tiles.max(1));
-        Ahead { channels, asked: 0, tiles: if units > 1 { UNROLLED.div_ceil(channels) } else { 0 } }
+        NextPixels { channels, asked: 0, tiles: if units > 1 { UNROLLED.div_ceil(channels) } else { 0 } }
     }
 
-    fn after(self, tiles: u64) -> Ahead {
-        Ahead { asked: self.asked + tiles * self.channels, tiles: self.tiles - tiles, ..self }
+    fn after(self, tiles: u64) -> NextPixels {
+        NextPixels { asked: self.asked + tiles * self.channels, tiles: self.tiles - tiles, ..self }
     }
 }
 
