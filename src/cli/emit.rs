@@ -14,6 +14,7 @@ use crate::pipeline;
 use crate::plan::PlanOptions;
 use crate::syntax;
 use crate::target::Target;
+use crate::tensor::Tensor;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +22,7 @@ Examples:
   convc emit --grad lenet.conv                                     the same with its gradients
   convc emit --stage plan edges.conv --size H=480,W=640            what runs on which buffers
   convc emit --stage asm edges.conv --target x86_64-avx2           machine code for a pinned target
+  convc emit --stage plan --with-weights net.onnx                  as it runs with its own filters
   convc emit --stage asm edges.conv --backend cranelift            the other emitter's";
 
 #[derive(clap::Args)]
@@ -40,6 +42,10 @@ pub(super) struct Args {
     /// How many samples gradients are of at once
     #[arg(long, value_name = "N", default_value_t = 1, requires = "grad", value_parser = clap::value_parser!(u64).range(1..))]
     samples: u64,
+
+    /// With the values of the weights, which the code of small filters depends on
+    #[arg(long, conflicts_with = "grad")]
+    with_weights: bool,
 
     /// What code is made for: host, or the pinned x86_64-avx512, x86_64-avx2, x86_64, aarch64
     #[arg(long, value_name = "TARGET", default_value = "host", value_parser = target)]
@@ -106,15 +112,18 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
         console.print(format_args!("{}", graph::print::print(&graph)))?;
         return Ok(Outcome::Fine);
     }
-    let text = text(args, &graph)?;
+    let weights = match args.with_weights {
+        true => model.model().weights(&graph, &model.options())?.params.tensors().to_vec(),
+        false => Vec::new(),
+    };
+    let text = text(args, &graph, &weights)?;
     console.print(format_args!("{text}"))?;
     Ok(Outcome::Fine)
 }
 
-/// What the stages after the graph make of it.
-fn text(args: &Args, graph: &Graph) -> Result<String, Error> {
-    // Weights are not read: only taps in the text are known.
-    let graph = pipeline::specialise(graph, &[], args.math.into());
+/// What the stages after the graph make of it; taps in the text are known, and the weights that are given.
+fn text(args: &Args, graph: &Graph, weights: &[Tensor]) -> Result<String, Error> {
+    let graph = pipeline::specialise(graph, weights, args.math.into());
     let plan = pipeline::plan(&pipeline::optimise(&graph), &args.plan_options())?;
     if args.stage == Stage::Plan {
         return Ok(crate::plan::print(&plan));
