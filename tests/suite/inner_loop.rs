@@ -59,12 +59,12 @@ fn a_3x3_tile_is_all_fma_and_no_spill() {
         let loops = innermost(&code);
         let is_fma = |i: &&Instruction| i.mnemonic() == Mnemonic::Vfmadd231ps;
         let fmas: Vec<usize> = loops.iter().map(|l| l.iter().filter(is_fma).count()).collect();
-        // 9 taps of 8 input channels.
-        assert_eq!(fmas, [pixels * vectors * 9 * 8], "{}", function.symbol);
+        // A row of 3 taps of 8 input channels.
+        assert_eq!(fmas, [pixels * vectors * 3 * 8], "{}", function.symbol);
         let broadcasts = loops[0].iter().filter(|i| i.mnemonic() == Mnemonic::Vbroadcastss).count();
-        assert_eq!(broadcasts, pixels * 9 * 8);
+        assert_eq!(broadcasts, pixels * 3 * 8);
         let loads = loops[0].iter().filter(|i| i.mnemonic() == Mnemonic::Vmovups).count();
-        assert_eq!(loads, vectors * 9 * 8);
+        assert_eq!(loads, vectors * 3 * 8);
         tiles.push((pixels, vectors));
     }
     assert_eq!(tiles, [(6, 2), (5, 2)], "56 pixels are 6 tiles of 6 and 4 of 5");

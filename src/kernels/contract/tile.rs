@@ -28,8 +28,12 @@ use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::plan::{LayoutKind, Operand as PlanOperand, Pointwise, View};
 
-/// FMAs of an unrolled body at most. 3×3 taps of 8 channels into 6×2 are 864, about 9 KB of code.
-const UNROLLED_FMAS: u32 = 1024;
+/// FMAs of an unrolled body at most: a row of 3×3 taps of 8 channels into 6×2 are 288, 3 KB of code. All three rows, in
+/// kernels for tiles of two widths, are more than what Zen 3 keeps of decoded instructions, half of it under a busy
+/// hyperthread.
+const UNROLLED_FMAS: u32 = 320;
+/// The same in wide registers, whose processors keep more: such a row into 14×4 are 672.
+const UNROLLED_WIDE_FMAS: u32 = 1024;
 
 /// How input channels are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,11 +206,12 @@ impl TileSpec {
         let tap_fmas = lanes * self.pixels.len() as u32 * self.vectors / R::VECTORS;
         let columns = self.dx.len() as u32;
         let row_fmas = tap_fmas * columns;
+        let most = if R::VECTORS > 1 { UNROLLED_WIDE_FMAS } else { UNROLLED_FMAS };
         let column_gap = even_gap(&self.dx);
         if self.rows == 0 {
             return;
         }
-        if row_fmas * self.rows <= UNROLLED_FMAS {
+        if row_fmas * self.rows <= most {
             for row in 0..self.rows {
                 if row > 0 {
                     k.advance_int(vars.x, vars.row);
@@ -222,7 +227,7 @@ impl TileSpec {
         }
         k.repeat(Count::Static(self.rows), |k| {
             match column_gap {
-                Some(gap) if row_fmas > UNROLLED_FMAS => {
+                Some(gap) if row_fmas > most => {
                     let first = self.dx[0] * self.column_bytes;
                     k.advance(vars.x, first);
                     k.repeat(Count::Static(columns), |k| {
