@@ -59,7 +59,8 @@ fn stencil(task: &Depthwise, out: BufferId, low: &mut Lowering) -> Result<Option
     }
     let Some(planes) = Planes::of(&task.taps, task.stride[0], task.x, out, low) else { return Ok(None) };
     let (splat, weight_bytes) = lanes_of_weights(task, view.kind);
-    let weight = |tap: usize| Some(Weight { offset: weight_bytes as i32 * tap as i32, known: None });
+    let known = |tap: usize| task.known.get(tap).map(|weight| weight.to_bits());
+    let weight = |tap: usize| Some(Weight { offset: weight_bytes as i32 * tap as i32, known: known(tap) });
     let per_plane = if task.shared { 0 } else { weight_bytes * task.taps.len() as i64 };
     let stencil = Stencil {
         taps: &task.taps,

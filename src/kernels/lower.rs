@@ -70,7 +70,7 @@ impl Scope {
         let stands = |id: BufferId| aliases.get(&id).copied().unwrap_or(id);
         let count = (made.end - made.start) as u64;
         let height = plan.buffer(task.out).dims[2] as i64;
-        let kept = |id: BufferId| strip.needed(id).map_or(0, |rows| rows.start);
+        let kept = |id: BufferId| strip.origin(id).unwrap_or(0);
         let needed = strip.needed(task.out).unwrap_or(made.clone());
         let beyond = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
         let halo = (along == Along::Rows).then_some(beyond);
@@ -114,6 +114,11 @@ impl<'a> Lowering<'a> {
     /// Lowers for some rows only, from now on, or for all again.
     pub(crate) fn scope(&mut self, scope: Option<Scope>) {
         self.scope = scope;
+    }
+
+    /// Whether only some rows are lowered for.
+    pub(crate) fn is_part(&self) -> bool {
+        self.scope.is_some()
     }
 
     fn part(&self, id: BufferId) -> Option<&Part> {

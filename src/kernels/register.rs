@@ -18,7 +18,7 @@ pub(super) trait Register: Copy {
     /// A new one, all 0.
     fn zero(k: &mut KernelBuilder) -> Self {
         let register = Self::new(k);
-        Self::start(k, &[register], None);
+        register.clear(k);
         register
     }
 
@@ -30,7 +30,18 @@ pub(super) trait Register: Copy {
     }
 
     /// All of them 0, or what is in memory.
-    fn start(k: &mut KernelBuilder, registers: &[Self], from: Option<Addr>);
+    fn start(k: &mut KernelBuilder, registers: &[Self], from: Option<Addr>) {
+        match from {
+            Some(addr) => Self::fill(k, registers, |register, k| register.load(k, addr)),
+            None => registers.iter().for_each(|register| register.clear(k)),
+        }
+    }
+
+    /// All of them what `load` brings to one.
+    fn fill(k: &mut KernelBuilder, registers: &[Self], load: impl Fn(Self, &mut KernelBuilder));
+
+    /// 0 in every lane.
+    fn clear(self, k: &mut KernelBuilder);
 
     fn load(self, k: &mut KernelBuilder, addr: Addr);
 
@@ -50,6 +61,12 @@ pub(super) trait Register: Copy {
 
     /// A new one, `op(a, b)`.
     fn arith(k: &mut KernelBuilder, op: Arith, a: Self, b: Self) -> Self;
+
+    /// `self = op(self, b)`
+    fn take(self, k: &mut KernelBuilder, op: Arith, b: Self);
+
+    /// `self = op(self, b)`, `b` in memory.
+    fn take_memory(self, k: &mut KernelBuilder, op: Arith, b: Addr);
 
     /// One f32 in every lane.
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr);
@@ -74,14 +91,14 @@ impl Register for Vreg {
         k.vreg()
     }
 
-    fn start(k: &mut KernelBuilder, registers: &[Vreg], from: Option<Addr>) {
-        for &dst in registers {
-            match from {
-                Some(addr) if dst == registers[0] => k.inst(Inst::Load { dst, addr }),
-                Some(_) => k.inst(Inst::Move { dst, src: registers[0] }),
-                None => k.inst(Inst::Splat { dst, bits: 0 }),
-            }
-        }
+    fn fill(k: &mut KernelBuilder, registers: &[Vreg], load: impl Fn(Vreg, &mut KernelBuilder)) {
+        let Some((&src, others)) = registers.split_first() else { return };
+        load(src, k);
+        others.iter().for_each(|&dst| k.inst(Inst::Move { dst, src }));
+    }
+
+    fn clear(self, k: &mut KernelBuilder) {
+        k.inst(Inst::Splat { dst: self, bits: 0 });
     }
 
     fn load(self, k: &mut KernelBuilder, addr: Addr) {
@@ -115,6 +132,14 @@ impl Register for Vreg {
         k.binary(op.into(), a, b)
     }
 
+    fn take(self, k: &mut KernelBuilder, op: Arith, b: Vreg) {
+        k.binary_to(op.into(), self, self, b);
+    }
+
+    fn take_memory(self, k: &mut KernelBuilder, op: Arith, b: Addr) {
+        k.binary_to(op.into(), self, self, b);
+    }
+
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {
         k.inst(Inst::LoadSplat { dst: self, addr });
     }
@@ -143,13 +168,12 @@ impl Register for Wide {
         k.wide()
     }
 
-    fn start(k: &mut KernelBuilder, registers: &[Wide], from: Option<Addr>) {
-        for &dst in registers {
-            k.wide_inst(match from {
-                Some(addr) => WideInst::Load { dst, addr },
-                None => WideInst::Splat { dst, bits: 0 },
-            });
-        }
+    fn fill(k: &mut KernelBuilder, registers: &[Wide], load: impl Fn(Wide, &mut KernelBuilder)) {
+        registers.iter().for_each(|&register| load(register, k));
+    }
+
+    fn clear(self, k: &mut KernelBuilder) {
+        k.wide_inst(WideInst::Splat { dst: self, bits: 0 });
     }
 
     fn load(self, k: &mut KernelBuilder, addr: Addr) {
@@ -184,6 +208,16 @@ impl Register for Wide {
         let dst = k.wide();
         k.wide_inst(WideInst::Arith { op, dst, a, b });
         dst
+    }
+
+    fn take(self, k: &mut KernelBuilder, op: Arith, b: Wide) {
+        k.wide_inst(WideInst::Arith { op, dst: self, a: self, b });
+    }
+
+    fn take_memory(self, k: &mut KernelBuilder, op: Arith, b: Addr) {
+        let register = Wide::new(k);
+        register.load(k, b);
+        self.take(k, op, register);
     }
 
     fn load_splat(self, k: &mut KernelBuilder, addr: Addr) {

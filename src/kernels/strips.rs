@@ -1,9 +1,11 @@
 //! Lowers groups of tasks that run strip by strip: a step whose units are strips.
 //!
 //! Each task is lowered for the rows of one strip, as if its buffers were that high. Strips away from the
-//! picture's edges differ in nothing but addresses, which grow by the same distance from one to the next: they are
-//! one nest, made from two of them. Strips at the edges, where halos are filled and rows are fewer, are nests of their own.
+//! picture's edges differ in nothing but addresses, which grow by the same distance from one to the next: those that go
+//! on in a band are one nest, made from two of them, and so are bands. Strips at the edges, where halos are filled and rows
+//! are fewer, are bands of their own.
 
+use super::axes::pieces;
 use super::ir::LANES;
 use super::lower::{Aliases, LowerError, Lowering, Scope};
 use super::step::{CallArg, Nest};
@@ -12,27 +14,26 @@ use crate::plan::strips::{Along, StripRows};
 use crate::plan::task::Pool;
 use crate::plan::{BufferId, LayoutKind, Plan, Strips, Task, TaskKind};
 
+const DIFFER: LowerError = LowerError::Plan("strips that differ");
+
 /// The nests of one step.
 pub(super) fn lower(strips: &Strips, plan: &Plan, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
     let job = Job { strips, plan };
-    let rows: Vec<StripRows> = (0..strips.count)
-        .map(|number| StripRows::of(strips, number, &plan.run, &plan.buffers))
-        .collect::<Option<_>>()
-        .ok_or(LowerError::Plan("strips of a task that has no rows"))?;
+    let rows: Vec<StripRows> =
+        (0..strips.count).map(|number| job.rows(number, None)).collect::<Result<_, _>>()?;
     let inside: Vec<bool> = rows.iter().map(|rows| job.is_inside(rows)).collect();
     let mut nests = Vec::new();
     let mut number = 0;
     while number < rows.len() {
         let run = inside[number..].iter().take_while(|inside| **inside).count();
-        if run < 2 {
-            nests.push(Nest::around(Vec::new(), job.strip(&rows[number], inside[number], low)?));
+        if run == 0 {
+            nests.push(Nest::around(Vec::new(), job.strip(&rows[number], false, low)?));
             number += 1;
             continue;
         }
-        let first = job.strip(&rows[number], true, low)?;
-        let second = job.strip(&rows[number + 1], true, low)?;
-        let inner = along(first, &second).ok_or(LowerError::Plan("strips that differ"))?;
-        nests.push(Nest::around(vec![run as u64], inner));
+        for (first, size, count) in pieces(run as u64, strips.band) {
+            nests.push(job.bands(number as u64 + first, size, count, low)?);
+        }
         number += run;
     }
     low.scope(None);
@@ -47,6 +48,39 @@ struct Job<'a> {
 impl Job<'_> {
     fn tasks(&self) -> &[Task] {
         self.plan.run.get(self.strips.tasks.clone()).unwrap_or_default()
+    }
+
+    fn rows(&self, number: u64, before: Option<&StripRows>) -> Result<StripRows, LowerError> {
+        StripRows::of(self.strips, number, before, &self.plan.run, &self.plan.buffers)
+            .ok_or(LowerError::Plan("strips of a task that has no rows"))
+    }
+
+    /// `count` bands of `size` strips each, none of them at an edge.
+    fn bands(&self, first: u64, size: u64, count: u64, low: &mut Lowering<'_>) -> Result<Nest, LowerError> {
+        let one = self.band(first, size, low)?;
+        if count == 1 {
+            return Ok(Nest::around(Vec::new(), one));
+        }
+        let next = self.band(first + size, size, low)?;
+        Ok(Nest::around(vec![count], along(one, &next)?))
+    }
+
+    /// A band: its first strip, then those that go on.
+    fn band(&self, first: u64, size: u64, low: &mut Lowering<'_>) -> Result<Vec<Nest>, LowerError> {
+        let mut rows = self.rows(first, None)?;
+        let mut nests = self.strip(&rows, true, low)?;
+        if size > 1 {
+            rows = self.rows(first + 1, Some(&rows))?;
+            let mut following = self.strip(&rows, true, low)?;
+            if size > 2 {
+                rows = self.rows(first + 2, Some(&rows))?;
+                following = along(following, &self.strip(&rows, true, low)?)?;
+                nests.push(Nest::around(vec![size - 1], following));
+            } else {
+                nests.extend(following);
+            }
+        }
+        Ok(nests)
     }
 
     /// Whether a strip has all its rows, and none beyond the picture.
@@ -126,22 +160,21 @@ fn cut(kind: &TaskKind, along: Along, from: usize, count: u64) -> TaskKind {
     kind
 }
 
-/// Nests with a dim around them whose first two indices give `first` and `second`; none where these differ
-/// in more than addresses.
-fn along(first: Vec<Nest>, second: &[Nest]) -> Option<Vec<Nest>> {
+/// Nests with a dim around them whose first two indices give `first` and `second`, which differ in addresses alone.
+fn along(first: Vec<Nest>, second: &[Nest]) -> Result<Vec<Nest>, LowerError> {
     if first.len() != second.len() {
-        return None;
+        return Err(DIFFER);
     }
     first.into_iter().zip(second).map(|(a, b)| nest_along(a, b)).collect()
 }
 
-fn nest_along(mut first: Nest, second: &Nest) -> Option<Nest> {
+fn nest_along(mut first: Nest, second: &Nest) -> Result<Nest, LowerError> {
     if first.dims != second.dims || first.calls.len() != second.calls.len() {
-        return None;
+        return Err(DIFFER);
     }
     for (a, b) in first.calls.iter_mut().zip(&second.calls) {
         if a.kernel != b.kernel || a.args.len() != b.args.len() {
-            return None;
+            return Err(DIFFER);
         }
         for (a, b) in a.args.iter_mut().zip(&b.args) {
             match (a, b) {
@@ -153,10 +186,10 @@ fn nest_along(mut first: Nest, second: &Nest) -> Option<Nest> {
                     strides.insert(0, *offset2 - *offset);
                     tables.iter_mut().for_each(|table| table.dim += 1);
                 }
-                _ => return None,
+                _ => return Err(DIFFER),
             }
         }
     }
     first.inner = along(first.inner, &second.inner)?;
-    Some(first)
+    Ok(first)
 }

@@ -73,7 +73,7 @@ impl Builder<'_> {
         let linear = matches!(node.op, Op::Linear);
         let weights = Weights {
             w: node.args[1],
-            bias: node.args.get(2).copied(),
+            bias: node.args.get(2).copied().filter(|&bias| !self.is_nothing(bias)),
             transposed: transposed_weights,
             taps: match &node.op {
                 Op::Conv(conv) => conv.window.kernel[0] * conv.window.kernel[1],
@@ -263,13 +263,14 @@ impl Builder<'_> {
         let mut tasks = Vec::new();
         for part in correlations {
             // Weights follow the taps one by one.
-            let w = match self.known(weights.w) {
-                Some(known) if shared && part.tap_index.len() < known.len() => {
-                    let kept: Vec<f32> =
-                        part.tap_index.iter().filter_map(|&tap| known.get(tap as usize).copied()).collect();
-                    self.values.constant(None, [1, 1, 1, kept.len() as u64], &kept)
-                }
-                _ => whole,
+            let of_taps = |known: &[f32]| -> Vec<f32> {
+                part.tap_index.iter().filter_map(|&tap| known.get(tap as usize).copied()).collect()
+            };
+            let known = self.known(weights.w).filter(|_| shared).map(of_taps).unwrap_or_default();
+            let w = match known.len() as u64 {
+                0 => whole,
+                all if all == weights.taps => whole,
+                kept => self.values.constant(None, [1, 1, 1, kept], &known),
             };
             tasks.push(TaskKind::Depthwise(Depthwise {
                 x,
@@ -277,6 +278,7 @@ impl Builder<'_> {
                 shared,
                 bias,
                 taps: part.taps,
+                known,
                 stride: part.stride,
                 epilogue: epilogue.clone(),
             }));

@@ -1,4 +1,4 @@
-//! Taps whose weights are known: zeros are left out.
+//! Weights that are known: taps and biases that are zero are left out.
 
 use super::build::Builder;
 use super::conv::Correlation;
@@ -15,6 +15,13 @@ impl Builder<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Whether a bias is known to be 0 in every channel: sums begin with the same bits without it.
+    pub(super) fn is_nothing(&self, bias: Value) -> bool {
+        let Op::Const(i) = self.graph.node(bias).op else { return false };
+        let known = self.graph.consts.get(i as usize);
+        known.is_some_and(|known| known.data.iter().all(|number| number.to_bits() == 0))
     }
 }
 

@@ -305,6 +305,8 @@ pub struct Depthwise {
     pub bias: Option<BufferId>,
     /// As in [`Contract`], in the order of `w`.
     pub taps: Vec<(i32, i32)>,
+    /// The taps' weights, where they are known and `shared`, else empty.
+    pub known: Vec<f32>,
     /// Step of the output in the input, `[h, w]`.
     pub stride: [u32; 2],
     /// Applied to each sum.

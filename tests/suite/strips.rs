@@ -27,15 +27,16 @@ fn graph_of(layers: &[&str], dims: [usize; 3]) -> Option<Graph> {
     Some(pipeline::optimise(&pipeline::specialise(&graph, &[], convc::Math::Default)))
 }
 
-/// A plan for a machine with a second-level cache of some bytes: the smaller it is, the more pays.
-fn lowered(graph: &Graph, l2_bytes: u32) -> (usize, Lowered) {
+/// A plan for a machine with a second-level cache of some bytes: the smaller it is, the more pays. Gives how many groups
+/// there are, and the most strips in a band.
+fn lowered(graph: &Graph, l2_bytes: u32) -> (usize, u64, Lowered) {
     let target = Target { l2_bytes, ..Target::host() };
     let plan = pipeline::plan(graph, &PlanOptions::strict(target)).expect("there is a plan");
     assert_eq!(convc::plan::verify(&plan), Vec::<String>::new());
     let lowered = pipeline::lower(&plan).expect("the plan is lowered");
     let problems: Vec<String> = verify::verify(&lowered).iter().map(ToString::to_string).collect();
     assert_eq!(problems, Vec::<String>::new(), "\n{}", convc::plan::print(&plan));
-    (plan.strips.len(), lowered)
+    (plan.strips.len(), plan.strips.iter().map(|strips| strips.band).max().unwrap_or(0), lowered)
 }
 
 fn input(len: usize) -> Vec<f32> {
@@ -67,16 +68,16 @@ fn interpreted(graph: &Graph, lowered: &Lowered) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// Holds strips to the whole picture, bit for bit; gives how many groups there were.
-fn check(layers: &[&str], dims: [usize; 3]) -> usize {
-    let Some(graph) = graph_of(layers, dims) else { return 0 };
-    let (none, whole) = lowered(&graph, 1 << 30);
+/// Holds strips to the whole picture, bit for bit; gives how many groups there were, and the most strips in a band.
+fn check(layers: &[&str], dims: [usize; 3]) -> (usize, u64) {
+    let Some(graph) = graph_of(layers, dims) else { return (0, 0) };
+    let (none, _, whole) = lowered(&graph, 1 << 30);
     assert_eq!(none, 0, "everything fits such a cache");
     let expected = compiled(&graph, &whole, 1);
-    let mut most = 0;
+    let mut most = (0, 0);
     for l2_bytes in [4 << 10, 32 << 10, 128 << 10] {
-        let (groups, strips) = lowered(&graph, l2_bytes);
-        most = most.max(groups);
+        let (groups, band, strips) = lowered(&graph, l2_bytes);
+        most = (most.0.max(groups), most.1.max(band));
         for threads in [1, 3] {
             assert!(
                 compiled(&graph, &strips, threads) == expected,
@@ -129,9 +130,13 @@ fn image_pipelines_run_in_strips() {
             "c{n} = conv(kernel=3, stride=2, pad=1, out=8)",
         ],
     ];
+    let mut band = 0;
     for layers in chains {
-        assert!(check(layers, [1, 131, 37]) + check(layers, [3, 64, 24]) > 0, "{layers:?} has no strips");
+        let found = [[1, 131, 37], [3, 64, 24]].map(|dims| check(layers, dims));
+        assert!(found.iter().any(|found| found.0 > 0), "{layers:?} has no strips");
+        band = found.iter().fold(band, |band, found| band.max(found.1));
     }
+    assert!(band > 2, "no strips go on in what others have left");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use crate::kernels::testbed::{Bed, Windowed, bound, cases, targets, windows};
+use crate::kernels::testbed::{Bed, Numbers, Windowed, bound, cases, targets, windows};
 use crate::plan::task::Depthwise;
 use crate::plan::{Halo, LayoutKind};
 use crate::target::Target;
 
-fn check(case: &Windowed, shared: bool, biased: bool, target: Target) {
+fn check(case: &Windowed, shared: bool, known: bool, biased: bool, target: Target) {
     let mut bed = Bed::for_target(target);
     let channels = case.out[1];
     let taps = case.taps.len() as u64;
@@ -16,11 +16,20 @@ fn check(case: &Windowed, shared: bool, biased: bool, target: Target) {
         (false, LayoutKind::Blocked) => [1, channels, 1, taps],
     };
     let w_kind = if shared { LayoutKind::Planar } else { case.kind };
-    let w = bed.random(w_dims, w_kind, Halo::NONE, false);
+    // Taps that are known: some are 1 or −1, which are added, and some equal.
+    let known: Vec<f32> = match shared && known {
+        true => Numbers::new(taps).take(taps as usize).iter().map(|x| (x * 2.0).round()).collect(),
+        false => Vec::new(),
+    };
+    let w = match known.is_empty() {
+        true => bed.random(w_dims, w_kind, Halo::NONE, false),
+        false => bed.dense(w_dims, &known),
+    };
     let bias = biased.then(|| bed.random([1, channels, 1, 1], case.kind, Halo::NONE, false));
     let (epilogue, operand) = case.epilogue(&mut bed);
     let out = bed.buffer(case.out, case.kind, case.halo);
-    let task = Depthwise { x, w, shared, bias, taps: case.taps.clone(), stride: case.stride, epilogue };
+    let task =
+        Depthwise { x, w, shared, bias, taps: case.taps.clone(), known, stride: case.stride, epilogue };
     bed.run(out, |bed, at| bed.is_inside(out, at), |low| super::lower(&task, out, low));
     let [sy, sx] = case.stride.map(i64::from);
     for at @ [n, c, y, x_] in bed.elements(out) {
@@ -49,8 +58,14 @@ fn check(case: &Windowed, shared: bool, biased: bool, target: Target) {
 proptest! {
     #![proptest_config(cases(128))]
     #[test]
-    fn sums_each_channel_by_itself(case in windows(), shared: bool, biased: bool, target in targets()) {
-        check(&case, shared, biased, target);
+    fn sums_each_channel_by_itself(
+        case in windows(),
+        shared: bool,
+        known: bool,
+        biased: bool,
+        target in targets(),
+    ) {
+        check(&case, shared, known, biased, target);
     }
 }
 
@@ -78,6 +93,7 @@ fn large_windows_take_little_code() {
                 shared: true,
                 bias: None,
                 taps: taps.clone(),
+                known: Vec::new(),
                 stride: [1, 1],
                 epilogue: Default::default(),
             };

@@ -237,6 +237,9 @@ impl Stencil<'_> {
         });
         let pitches = [c.int(pitch), c.int(out_pitch)];
         let plane = (self.out_planes() > 1).then(|| c.int(out.strides[1]));
+        // A strip reads a few rows of the caller's planes and then turns to other work, so that processors do not follow.
+        let ahead = !framed && low.is_part() && pitch % tile::SAME_LINES != 0;
+        let ahead = ahead.then(|| c.int(src_step));
         let registers = shape.registers as u64;
         let counts = [columns.middle / registers, columns.middle % registers].map(|n| c.int(n as i64));
         let several = (count > 1).then(|| c.int(tiles));
@@ -247,8 +250,13 @@ impl Stencil<'_> {
             None => Vec::new(),
         };
         let ptrs = tile::Ptrs { src, dst, x: c.b.ptr(), plane: c.b.ptr(), out: c.b.ptr() };
-        let tile: Tile<'_, R> =
-            Tile::new(self, shape, rows, tile::Args { w, bias, then, pitches, plane, column }, &mut c.b);
+        let tile: Tile<'_, R> = Tile::new(
+            self,
+            shape,
+            rows,
+            tile::Args { w, bias, then, pitches, plane, ahead, column },
+            &mut c.b,
+        );
         each_row(&mut c.b, several, &next, |b| row_of_tiles(b, &tile, columns, &ptrs, counts));
         Ok(c.finish(Spills::Allowed, low))
     }

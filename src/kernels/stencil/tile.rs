@@ -6,7 +6,7 @@ use super::Stencil;
 use super::columns::Cut;
 use super::row::{Row, columns, sources};
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Addr, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
+use crate::kernels::ir::{Addr, Arith, Cache, Inst, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
 use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::plan::View;
@@ -19,7 +19,9 @@ const WIDE_REGISTERS: usize = 27;
 /// The same where channels go on together, for which [`mixing`] counts the numbers; two are of intermediate results.
 const WIDE_MIXING: usize = 30;
 /// Bytes after which rows share the same lines of a first-level cache, on every processor.
-const SAME_LINES: i64 = 4096;
+pub(super) const SAME_LINES: i64 = 4096;
+/// Bytes of a cache line, on every target.
+const LINE: usize = 64;
 
 /// A weight: where it stands, and its bits where they are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +33,15 @@ pub(in crate::kernels) struct Weight {
 impl Weight {
     fn same(&self, other: &Weight) -> bool {
         self.offset == other.offset || self.known.is_some() && self.known == other.known
+    }
+
+    /// How a sum takes an element by it without a product, to the same bits: processors may add beside what they multiply.
+    fn unit(&self) -> Option<Arith> {
+        match self.known.map(f32::from_bits) {
+            Some(1.0) => Some(Arith::Add),
+            Some(-1.0) => Some(Arith::Sub),
+            _ => None,
+        }
     }
 }
 
@@ -150,11 +161,11 @@ impl Traffic {
     }
 }
 
-/// The weights, equal ones once.
+/// The weights that elements are multiplied by, equal ones once.
 fn distinct(stencil: &Stencil<'_>) -> Vec<Weight> {
     let mut all: Vec<Weight> = Vec::new();
     for weight in stencil.weights.iter().flatten().flatten() {
-        if !all.iter().any(|other| other.same(weight)) {
+        if weight.unit().is_none() && !all.iter().any(|other| other.same(weight)) {
             all.push(*weight);
         }
     }
@@ -190,6 +201,8 @@ pub(super) struct Args {
     /// Bytes from row to row of the input and of the output, and from plane to plane of the output.
     pub(super) pitches: [Int; 2],
     pub(super) plane: Option<Int>,
+    /// Bytes from a row of the input to the one that is asked for with it.
+    pub(super) ahead: Option<Int>,
     /// Bytes of a column.
     pub(super) column: i64,
 }
@@ -221,24 +234,34 @@ impl<'a, R: Register> Tile<'a, R> {
     pub(super) fn emit(&self, b: &mut KernelBuilder, ptrs: &Ptrs, registers: usize, column: i64, cut: Cut) {
         let outs = self.stencil.weights.len();
         // Sums by row, output channel and register.
-        let mut sums: Vec<Vec<R>> = Vec::new();
-        for _ in 0..self.rows.count {
-            for out in 0..outs as i64 {
-                let one = self.args.column < VECTOR_BYTES;
-                let start = |b: &mut KernelBuilder| match self.args.bias {
-                    Some(bias) => of_channel(b, bias.at(self.bytes(out)), one),
-                    None => R::zero(b),
-                };
-                sums.push((0..registers).map(|_| start(b)).collect());
+        let new = |b: &mut KernelBuilder| (0..registers).map(|_| R::new(b)).collect();
+        let sums: Vec<Vec<R>> = (0..self.rows.count * outs).map(|_| new(b)).collect();
+        for out in 0..outs {
+            let of_out: Vec<R> = sums.iter().skip(out).step_by(outs).flatten().copied().collect();
+            let one = self.args.column < VECTOR_BYTES;
+            match self.args.bias {
+                Some(bias) => {
+                    let bias = bias.at(self.bytes(out as i64));
+                    R::fill(b, &of_out, |sum, b| load_channel(b, sum, bias, one));
+                }
+                None => R::start(b, &of_out, None),
             }
         }
         let (there, below) = (self.rows.above, self.rows.reads - self.rows.below);
+        let first_new = self.rows.reads - self.rows.count as i64 * self.stencil.step;
         let mut at = ptrs.src;
         for row in 0..self.rows.reads {
             let inside = row >= there && row < below;
             if inside && row > there {
                 b.set_ptr(ptrs.x, at, Offset::Int(self.args.pitches[0]));
                 at = ptrs.x;
+            }
+            // The rows that only the next tile below reads for the first time.
+            if let Some(ahead) = self.args.ahead.filter(|_| row >= first_new && inside) {
+                b.set_ptr(ptrs.out, at, Offset::Int(ahead));
+                for line in (0..registers as i32 * R::BYTES).step_by(LINE) {
+                    b.inst(Inst::Prefetch { addr: ptrs.out.at(line), cache: Cache::First });
+                }
             }
             let elements = self.elements(row);
             let positions = || {
@@ -252,7 +275,10 @@ impl<'a, R: Register> Tile<'a, R> {
             let mut row = Row::new(at, self.bytes(column), self.args.column, cut, read, self.shape.slides);
             if self.shape.resident {
                 let mut all: Vec<_> = positions().collect();
-                all.sort_by_key(|&(p, c, _)| (p, c));
+                // Where no element is read twice, sums take turns, and do not wait for each other.
+                if self.shape.slides || self.overlaps(&elements) {
+                    all.sort_by_key(|&(p, c, _)| (p, c));
+                }
                 all.iter().for_each(|&(p, c, products)| self.multiply(b, &sums, c, products, &mut row, p));
             } else {
                 self.multiply_loading(b, &sums, &elements, &mut row);
@@ -285,10 +311,21 @@ impl<'a, R: Register> Tile<'a, R> {
         all
     }
 
+    /// Whether two registers of a row read the same columns.
+    fn overlaps(&self, elements: &[(i64, Products)]) -> bool {
+        let span = |ends: [&(i64, Products); 2]| ends[1].0 - ends[0].0;
+        let ends = elements.first().zip(elements.last());
+        ends.is_some_and(|(first, last)| span([first, last]) >= columns::<R>(self.args.column))
+    }
+
     /// A weight in a register: where it stays, or loaded.
     fn weight(&self, b: &mut KernelBuilder, weight: &Weight) -> R {
         let held = self.held.iter().find(|(other, _)| other.same(weight)).map(|(_, held)| *held);
-        held.unwrap_or_else(|| of_channel(b, self.args.w.at(weight.offset), self.stencil.splat))
+        held.unwrap_or_else(|| {
+            let register = R::new(b);
+            load_channel(b, register, self.args.w.at(weight.offset), self.stencil.splat);
+            register
+        })
     }
 
     /// Bytes that so many columns are apart.
@@ -307,14 +344,29 @@ impl<'a, R: Register> Tile<'a, R> {
         p: i64,
     ) {
         if let ([(sum, weight)], Some(addr)) = (products.as_slice(), row.in_memory(p)) {
-            let weight = self.weight(b, weight);
-            return sums[*sum][register].fma_memory(b, weight, addr);
+            let sum = sums[*sum][register];
+            return match weight.unit() {
+                Some(op) => sum.take_memory(b, op, addr),
+                None => {
+                    let weight = self.weight(b, weight);
+                    sum.fma_memory(b, weight, addr);
+                }
+            };
         }
         let value = row.get(b, p);
         for (sum, weight) in products {
-            let weight = self.weight(b, weight);
-            sums[*sum][register].fma(b, weight, value);
+            self.add(b, &[sums[*sum][register]], weight, &[value]);
         }
+    }
+
+    /// Adds to sums the products of a weight and as many values.
+    fn add(&self, b: &mut KernelBuilder, sums: &[R], weight: &Weight, values: &[R]) {
+        let pairs = sums.iter().zip(values);
+        if let Some(op) = weight.unit() {
+            return pairs.for_each(|(sum, &value)| sum.take(b, op, value));
+        }
+        let weight = self.weight(b, weight);
+        pairs.for_each(|(sum, &value)| sum.fma(b, weight, value));
     }
 
     /// Adds the products of a row, loading each weight for all registers.
@@ -330,10 +382,7 @@ impl<'a, R: Register> Tile<'a, R> {
         for (dx, products) in elements {
             let values: Vec<R> = (0..registers).map(|c| row.get(b, dx + c * columns)).collect();
             for (sum, weight) in products {
-                let weight = self.weight(b, weight);
-                for (&sum, &value) in sums[*sum].iter().zip(&values) {
-                    sum.fma(b, weight, value);
-                }
+                self.add(b, &sums[*sum], weight, &values);
             }
         }
     }
@@ -463,13 +512,8 @@ fn parts<R: Register, Q: Register>(sums: &[R]) -> impl Iterator<Item = (R, u32)>
 }
 
 /// What belongs to a channel, in every lane that is of it: one number, or those of a block.
-fn of_channel<R: Register>(b: &mut KernelBuilder, at: Addr, one: bool) -> R {
-    if one {
-        return R::splat(b, at);
-    }
-    let register = R::new(b);
-    register.load_vector(b, at);
-    register
+fn load_channel<R: Register>(b: &mut KernelBuilder, register: R, at: Addr, one: bool) {
+    if one { register.load_splat(b, at) } else { register.load_vector(b, at) }
 }
 
 /// An epilogue that reads no buffer.

@@ -14,8 +14,12 @@ use crate::target::Target;
 const LONGEST: usize = 16;
 /// Rows of a strip that are tried, the tallest first.
 const HEIGHTS: [u64; 7] = [256, 128, 64, 32, 16, 8, 4];
-/// Strips at least, so that threads have enough to share.
+/// Strips of a band that are tried.
+const BANDS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// Bands at least, so that threads have enough to share.
 const FEWEST: u64 = 8;
+/// Bytes a cycle between the first level and the second.
+const NEAR_RATE: f64 = 24.0;
 /// Bytes a cycle from beyond the second-level cache, and from memory beyond [`LAST_LEVEL`] of it.
 const FAR_RATE: f64 = 12.0;
 /// See [`FAR_RATE`].
@@ -36,8 +40,11 @@ struct Candidate {
     strips: Strips,
     /// Buffers that become local, and what of each is kept.
     inner: Vec<(BufferId, Kept)>,
-    /// Cycles saved.
+    /// Cycles saved beyond the second-level cache.
     gain: f64,
+    /// Cycles that what is handed on takes between the first level and the second, where arithmetic may hide them: of
+    /// cuts that are worth it the one with less is better.
+    near: f64,
 }
 
 /// Chooses groups among the run tasks and moves what they hand on to local memory: gives the groups and the
@@ -139,58 +146,149 @@ fn candidate(
     if largest <= l2 / 4 {
         return None;
     }
-    let bytes = |id: &BufferId| values.buffers[id.0 as usize].bytes();
-    let traffic: f64 = inner.iter().map(|id| passing(bytes(id), l2)).sum();
-    let whole: f64 = group.iter().map(|task| cycles(task, &values.buffers)).sum();
-    let (sizes, per_strip, words): (&[u64], f64, &str) = match along {
-        Along::Rows => (&HEIGHTS, PER_STRIP, "rows"),
-        Along::Planes => (&[1], PER_PLANE, "plane"),
+    let group = Group {
+        values,
+        tasks,
+        along,
+        out: last.out,
+        whole: group.iter().map(|task| cycles(task, &values.buffers)).sum(),
+        traffic: inner.iter().map(|id| passing(values.buffers[id.0 as usize].bytes(), l2)).sum(),
+        inner,
     };
-    for &size in sizes {
-        let count = along.extent(out).div_ceil(size);
+    let (sizes, bands): (&[u64], &[u64]) = match along {
+        Along::Rows => (&HEIGHTS, &BANDS),
+        Along::Planes => (&[1], &[1]),
+    };
+    let cuts = sizes.iter().filter_map(|&size| group.strip(size));
+    let candidates =
+        cuts.flat_map(|strip| bands.iter().filter_map(move |&band| strip.clone().candidate(band, target)));
+    candidates.max_by(|a, b| (a.gain - a.near).total_cmp(&(b.gain - b.near)))
+}
+
+/// Tasks that could run strip by strip.
+struct Group<'a> {
+    values: &'a Values<'a>,
+    tasks: Range<usize>,
+    along: Along,
+    out: BufferId,
+    /// What is handed on.
+    inner: Vec<BufferId>,
+    /// Cycles of its tasks.
+    whole: f64,
+    /// Cycles that what is handed on takes on its way to a cache beyond the second level and back.
+    traffic: f64,
+}
+
+impl Group<'_> {
+    /// Cut into strips of a size.
+    fn strip(&self, size: u64) -> Option<Cut<'_>> {
+        let count = self.along.extent(&self.values.buffers[self.out.0 as usize]).div_ceil(size);
         if count < FEWEST {
-            continue;
+            return None;
         }
-        let strips =
-            Strips { tasks: tasks.clone(), out: last.out, along, size, count, reason: String::new() };
-        let middle = StripRows::of(&strips, count / 2, &values.run, &values.buffers)?;
+        let strips = Strips {
+            tasks: self.tasks.clone(),
+            out: self.out,
+            along: self.along,
+            size,
+            count,
+            band: 1,
+            reason: String::new(),
+        };
+        let rows = |number: u64, before: Option<&StripRows>| {
+            StripRows::of(&strips, number, before, &self.values.run, &self.values.buffers)
+        };
+        let first = rows(count / 2, None)?;
+        let second = rows(count / 2 + 1, Some(&first))?;
+        Some(Cut { group: self, strips, first, second })
+    }
+}
+
+/// A group in strips of a size.
+#[derive(Clone)]
+struct Cut<'a> {
+    group: &'a Group<'a>,
+    strips: Strips,
+    /// The first strip of a band in the middle, and one that goes on.
+    first: StripRows,
+    second: StripRows,
+}
+
+impl Cut<'_> {
+    /// With so many strips in a band; none where that does not fit or does not pay.
+    fn candidate(mut self, band: u64, target: &Target) -> Option<Candidate> {
+        let Group { values, along, inner, whole, traffic, .. } = self.group;
+        let Strips { size, count, .. } = self.strips;
+        if count / band < FEWEST {
+            return None;
+        }
         let kept: Vec<(BufferId, Kept)> = inner
             .iter()
             .map(|&id| {
-                let count = middle.needed(id).map(|rows| (rows.end - rows.start) as u64)?;
-                Some((id, if along == Along::Rows { Kept::Rows(count) } else { Kept::Planes(count) }))
+                let count = self.kept(id, band)?;
+                Some((id, if *along == Along::Rows { Kept::Rows(count) } else { Kept::Planes(count) }))
             })
             .collect::<Option<_>>()?;
-        let local: u64 = kept
-            .iter()
-            .map(|&(id, kept)| Buffer { kept: Some(kept), ..values.buffers[id.0 as usize].clone() }.bytes())
-            .sum();
-        if local > l2 / 2 {
-            continue;
+        let buffer = |id: BufferId| &values.buffers[id.0 as usize];
+        let local: u64 =
+            kept.iter().map(|&(id, kept)| Buffer { kept: Some(kept), ..buffer(id).clone() }.bytes()).sum();
+        if local > u64::from(target.l2_bytes) / 2 {
+            return None;
         }
-        // What a strip makes more than once.
-        let again: f64 = group
+        // What a strip has in use.
+        let used: u64 = inner
+            .iter()
+            .map(|&id| {
+                let rows = self.second.needed(id).map_or(0, |rows| rows.end - rows.start) as u64;
+                rows * buffer(id).bytes() / along.extent(buffer(id)).max(1)
+            })
+            .sum();
+        let all: u64 = inner.iter().map(|&id| buffer(id).bytes()).sum();
+        let near = if used > u64::from(target.l1_bytes) { 2.0 * all as f64 / NEAR_RATE } else { 0.0 };
+        // What is made more than once.
+        let again: f64 = values.run[self.strips.tasks.clone()]
             .iter()
             .map(|task| {
-                let height = along.extent(&values.buffers[task.out.0 as usize]) as f64;
-                let made = middle.needed(task.out).map_or(0, |rows| rows.end - rows.start) as f64;
-                let times = (made * count as f64 / height).max(1.0);
+                let height = along.extent(buffer(task.out)) as f64;
+                let times = (self.made(task.out, band) * count as f64 / height).max(1.0);
                 cycles(task, &values.buffers) * (times - 1.0)
             })
             .sum();
+        let (per_strip, words) = match along {
+            Along::Rows => (PER_STRIP, "rows"),
+            Along::Planes => (PER_PLANE, "plane"),
+        };
         let gain = traffic - again - per_strip * count as f64;
         if gain < WORTH * (whole + traffic) {
             return None;
         }
-        let reason = format!(
-            "strips of {size} {words} stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
+        self.strips.band = band;
+        let bands = if band > 1 { format!(" in bands of {band}") } else { String::new() };
+        self.strips.reason = format!(
+            "strips of {size} {words}{bands} stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
             local.div_ceil(1024),
-            inner.iter().map(bytes).sum::<u64>() as f64 * 2e-6,
+            all as f64 * 2e-6,
             100.0 * again / whole.max(1.0)
         );
-        return Some(Candidate { strips: Strips { reason, ..strips }, inner: kept, gain });
+        Some(Candidate { strips: self.strips, inner: kept, gain, near })
     }
-    None
+
+    /// Rows or planes of a local buffer in a band: of all its strips where these go on in it, else of one.
+    fn kept(&self, id: BufferId, band: u64) -> Option<u64> {
+        let (first, second) = (self.first.needed(id)?, self.second.needed(id)?);
+        let goes_on = self.second.origin(id) == Some(first.start);
+        let more = (second.end - first.end) * (band as i64 - 1);
+        Some(match goes_on {
+            true => (first.end - first.start + more) as u64,
+            false => (first.end - first.start).max(second.end - second.start) as u64,
+        })
+    }
+
+    /// Rows or planes of a task's result that a strip makes, on average over a band.
+    fn made(&self, id: BufferId, band: u64) -> f64 {
+        let of = |strip: &StripRows| strip.fresh(id).map_or(0, |rows| rows.end - rows.start) as f64;
+        (of(&self.first) + of(&self.second) * (band - 1) as f64) / band as f64
+    }
 }
 
 /// The buffers that a group hands on, each made by one task and read in the group alone; none where it is

@@ -1,8 +1,9 @@
 //! Depth-first fusion: tasks that run strip by strip, so that what they hand on stays in a cache.
 //!
 //! A group of consecutive run tasks makes one value. Its rows (or, where channels do not mix, its planes) are cut into strips; for each strip all
-//! tasks run on the rows that the strip needs, found backwards through strides and taps. Values inside of the
-//! group exist for one strip at a time, in the memory of the thread that runs it; rows that two strips need
+//! tasks run on the rows that the strip needs, found backwards through strides and taps. Some neighbouring strips are a
+//! band: a thread runs them one after the other, and each makes only the rows that those before have not left. Values
+//! inside of the group exist for one band at a time, in the memory of the thread that runs it; rows that two bands need
 //! are computed twice. Kernels work on rows, so a strip needs no other kernel than the whole picture does, and every
 //! element is computed as it would be without strips: no bit depends on how rows are cut.
 
@@ -52,6 +53,8 @@ pub struct Strips {
     pub size: u64,
     /// How many strips there are.
     pub count: u64,
+    /// How many of them, one after the other, go on in what those before have left, at most.
+    pub band: u64,
     /// Why it pays, for people.
     pub reason: String,
 }

@@ -10,46 +10,81 @@ use crate::plan::{Buffer, BufferId, Task, TaskKind};
 /// Rows (or planes) of a value: from `start` to before `end`, which may lie outside of the picture where a halo is read.
 pub type Rows = Range<i64>;
 
-/// The rows (or planes) that a strip needs of each buffer that its group writes.
+/// The rows (or planes) that a strip needs of each buffer that its group touches.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct StripRows(BTreeMap<BufferId, Rows>);
+pub struct StripRows(BTreeMap<BufferId, Needed>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Needed {
+    rows: Rows,
+    /// The first one that the strips before it in its band have not made.
+    fresh: i64,
+    /// The one that a local buffer begins with.
+    origin: i64,
+}
 
 /// How a task reads its arguments: `(buffer, step, first, last)`, row `y` of the result taking rows
 /// `y · step + first ..= y · step + last`.
 pub(crate) type Reads = Vec<(BufferId, i64, i64, i64)>;
 
 impl StripRows {
-    /// For strip `number` of a group; none where a task cannot run on some rows only.
-    pub fn of(strips: &Strips, number: u64, tasks: &[Task], buffers: &[Buffer]) -> Option<StripRows> {
+    /// For strip `number` of a group, which goes on after strip `before` in its band or begins one; none where a task
+    /// cannot run on some rows only.
+    pub fn of(
+        strips: &Strips,
+        number: u64,
+        before: Option<&StripRows>,
+        tasks: &[Task],
+        buffers: &[Buffer],
+    ) -> Option<StripRows> {
         let extent = strips.along.extent(buffers.get(strips.out.0 as usize)?);
         let from = number * strips.size;
-        let mut rows = StripRows::default();
-        rows.0.insert(strips.out, from as i64..extent.min(from + strips.size) as i64);
+        let mut strip = StripRows::default();
+        strip.need(strips.out, from as i64..extent.min(from + strips.size) as i64, before);
         for task in tasks.get(strips.tasks.clone())?.iter().rev() {
             let extent = strips.along.extent(buffers.get(task.out.0 as usize)?);
             let reads = reads(task, strips.along, buffers)?;
-            let made = rows.made(task.out, extent)?;
+            let made = strip.made(task.out, extent)?;
             for (id, step, first, last) in reads {
-                if made.is_empty() {
-                    continue;
+                if !made.is_empty() {
+                    strip.need(id, made.start * step + first..(made.end - 1) * step + last + 1, before);
                 }
-                let want = made.start * step + first..(made.end - 1) * step + last + 1;
-                let have = rows.0.entry(id).or_insert_with(|| want.clone());
-                *have = have.start.min(want.start)..have.end.max(want.end);
             }
         }
-        Some(rows)
+        Some(strip)
+    }
+
+    /// Needs more of a buffer.
+    fn need(&mut self, id: BufferId, want: Rows, before: Option<&StripRows>) {
+        let rows = match self.0.get(&id) {
+            Some(have) => have.rows.start.min(want.start)..have.rows.end.max(want.end),
+            None => want,
+        };
+        let left = before.and_then(|before| before.0.get(&id)).filter(|left| left.rows.end > rows.start);
+        let (fresh, origin) = left.map_or((rows.start, rows.start), |left| (left.rows.end, left.origin));
+        self.0.insert(id, Needed { rows, fresh, origin });
     }
 
     /// The rows that are needed of a buffer, those in its halo included.
     pub fn needed(&self, id: BufferId) -> Option<Rows> {
-        self.0.get(&id).cloned()
+        self.0.get(&id).map(|needed| needed.rows.clone())
     }
 
-    /// The rows that are needed of a buffer with so many and lie in the picture.
+    /// Those of them that the strips before it in its band have not made.
+    pub fn fresh(&self, id: BufferId) -> Option<Rows> {
+        self.0.get(&id).map(|needed| needed.fresh..needed.rows.end.max(needed.fresh))
+    }
+
+    /// The row that a local buffer begins with.
+    pub fn origin(&self, id: BufferId) -> Option<i64> {
+        self.0.get(&id).map(|needed| needed.origin)
+    }
+
+    /// The rows of a buffer with so many that a strip makes: those that are needed, lie in the picture and are not there
+    /// yet.
     pub fn made(&self, id: BufferId, extent: u64) -> Option<Rows> {
-        let Range { start, end } = self.needed(id)?;
-        Some(start.clamp(0, extent as i64)..end.clamp(0, extent as i64))
+        let Needed { rows, fresh, .. } = self.0.get(&id)?;
+        Some((*fresh).clamp(0, extent as i64)..rows.end.clamp(0, extent as i64))
     }
 }
 
