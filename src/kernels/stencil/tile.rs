@@ -12,12 +12,25 @@ use crate::kernels::register::Register;
 use crate::plan::View;
 use crate::plan::task::Epilogue;
 
-/// Registers of 8 lanes.
-const REGISTERS: usize = 16;
-/// Registers of 16 lanes that may be used: of 32, without those of what follows the sums: numbers, or vectors of 8 lanes.
-const WIDE_REGISTERS: usize = 27;
-/// The same where channels go on together, for which [`mixing`] counts the numbers; two are of intermediate results.
-const WIDE_MIXING: usize = 30;
+/// Registers that may be used while sums are made, and where channels go on together, for which [`mixing`] counts what
+/// that takes.
+#[derive(Clone, Copy)]
+struct Registers {
+    summing: usize,
+    mixing: usize,
+}
+
+impl Registers {
+    fn of<R: Register>() -> Registers {
+        if R::LANES > LANES {
+            // Of 32, without those of what follows the sums: numbers, or vectors of 8 lanes; two of intermediate results.
+            Registers { summing: 27, mixing: 30 }
+        } else {
+            Registers { summing: 16, mixing: 16 }
+        }
+    }
+}
+
 /// Bytes after which rows share the same lines of a first-level cache, on every processor.
 pub(super) const SAME_LINES: i64 = 4096;
 /// Bytes of a cache line, on every target.
@@ -54,6 +67,8 @@ pub(super) struct Shape {
     pub(super) registers: usize,
     /// Whether the weights stay in registers.
     resident: bool,
+    /// Whether those by which channels go on together stay there, too.
+    mixes: bool,
     /// Whether registers between aligned ones are slid together.
     slides: bool,
 }
@@ -72,26 +87,27 @@ pub(super) struct Rows {
 impl Shape {
     /// The cheapest for so many rows of so many whole registers, by loads and multiply-adds, two of each a cycle.
     pub(super) fn choose<R: Register>(stencil: &Stencil<'_>, x: &View, [height, whole]: [u64; 2]) -> Shape {
-        let there = if R::LANES > LANES { WIDE_REGISTERS } else { REGISTERS };
+        let there = Registers::of::<R>();
         let distinct = distinct(stencil).len();
         let outs = stencil.weights.len();
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
-        let mixing = |registers: usize| if R::LANES > LANES { mixing(stencil, registers) } else { 0 };
         let most = if x.strides[2] % SAME_LINES == 0 { 2 } else { 4 };
-        let mut best = (f64::MAX, Shape { rows: 1, registers: 1, resident: false, slides: false });
+        let mut best =
+            (f64::MAX, Shape { rows: 1, registers: 1, resident: false, mixes: false, slides: false });
         for rows in 1..=most.min(height as usize) {
             for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
                 let sums = rows * registers * outs;
-                // Sums, a register of the input, and one for what follows the sums.
-                let resident =
-                    sums + distinct + 2 <= there && sums + distinct + mixing(registers) <= WIDE_MIXING;
-                if sums + mixing(registers) > WIDE_MIXING
-                    || sums + 2 > there
-                    || !resident && sums + registers + 2 > there
-                {
+                let mixing = mixing(stencil, registers);
+                // Beside the sums a register of the input, or a row of them, and one for what follows the sums.
+                let fits = |held: usize, inputs: usize, mixing: usize| {
+                    sums + held + inputs < there.summing && sums + held + mixing <= there.mixing
+                };
+                let resident = fits(distinct, 1, mixing);
+                if !resident && !(fits(0, registers + 1, 0) && fits(0, 1, mixing)) {
                     continue;
                 }
-                let slides = resident && R::LANES > LANES && sums + distinct + 4 <= there;
+                let mixes = resident && fits(distinct, 1, mixing + mixed(stencil));
+                let slides = resident && R::LANES > LANES && sums + distinct + 4 <= there.summing;
                 let traffic = Traffic::of::<R>(stencil, x.column_bytes(), [rows, registers], slides);
                 let weights = if resident { 0 } else { rows * uses };
                 let pointers = (rows * outs) as f64 + rows as f64 * stencil.step as f64;
@@ -102,7 +118,7 @@ impl Shape {
                 let cost = slots.max(products) + 0.2 * slots + 0.5 * pointers + waiting * products;
                 let each = cost / sums as f64;
                 if each < best.0 {
-                    best = (each, Shape { rows, registers, resident, slides });
+                    best = (each, Shape { rows, registers, resident, mixes, slides });
                 }
             }
         }
@@ -117,6 +133,13 @@ fn mixing(stencil: &Stencil<'_>, registers: usize) -> usize {
         |epilogue: &Epilogue| Simple::<Vreg>::of(epilogue.expr.as_ref()).map_or(0, |simple| simple.numbers());
     let Some(then) = &stencil.then else { return 0 };
     registers + 1 + numbers(stencil.epilogue) + numbers(then.epilogue)
+}
+
+/// Weights by which channels go on together, where what they go through before and after is simple.
+fn mixed(stencil: &Stencil<'_>) -> usize {
+    let simple = |epilogue: &Epilogue| Simple::<Vreg>::of(epilogue.expr.as_ref()).is_some();
+    let then = stencil.then.as_ref().filter(|then| simple(stencil.epilogue) && simple(then.epilogue));
+    then.map_or(0, |then| then.planes * stencil.weights.len())
 }
 
 /// How a tile comes to its input.
@@ -190,6 +213,8 @@ pub(super) struct Tile<'a, R> {
     args: Args,
     /// Registers of the weights that stay there.
     held: Vec<(Weight, R)>,
+    /// Of those by which channels go on together, plane by plane.
+    mixed: Vec<R>,
 }
 
 /// Arguments of a kernel that do not move.
@@ -220,8 +245,11 @@ impl<'a, R: Register> Tile<'a, R> {
         b: &mut KernelBuilder,
     ) -> Tile<'a, R> {
         let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
-        let mut tile = Tile { stencil, shape, rows, args, held: Vec::new() };
+        let mut tile = Tile { stencil, shape, rows, args, held: Vec::new(), mixed: Vec::new() };
         tile.held = weights.into_iter().map(|weight| (weight, tile.weight(b, &weight))).collect();
+        if let Some((w, _)) = tile.args.then.filter(|_| shape.mixes) {
+            tile.mixed = (0..mixed(stencil) as i32).map(|i| R::splat(b, w.at(4 * i))).collect();
+        }
         tile
     }
 
@@ -399,7 +427,7 @@ impl<'a, R: Register> Tile<'a, R> {
                     first: |b: &mut KernelBuilder, sum: R, _| first.apply(b, sum),
                     second: |b: &mut KernelBuilder, sum: R| second.apply(b, sum),
                 };
-                self.store(b, ptrs, sums, column, after);
+                self.store(b, ptrs, sums, column, &self.mixed, after);
             }
             _ => {
                 let after = After {
@@ -409,7 +437,7 @@ impl<'a, R: Register> Tile<'a, R> {
                     },
                     second: |b: &mut KernelBuilder, sum| second.map_or(sum, |second| apply(b, second, sum)),
                 };
-                self.store(b, ptrs, sums, column, after);
+                self.store(b, ptrs, sums, column, &[], after);
             }
         }
     }
@@ -420,10 +448,11 @@ impl<'a, R: Register> Tile<'a, R> {
         ptrs: &Ptrs,
         sums: &[Vec<R>],
         column: i64,
+        mixed: &[Q],
         mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
     ) {
         if let (Some(then), Some(weights)) = (&self.stencil.then, self.args.then) {
-            return self.mix(b, ptrs, sums, column, (then.planes, weights), after);
+            return self.mix(b, ptrs, sums, column, (then.planes, weights, mixed), after);
         }
         let outs = self.stencil.weights.len();
         let start = self.bytes(column);
@@ -455,7 +484,7 @@ impl<'a, R: Register> Tile<'a, R> {
         ptrs: &Ptrs,
         sums: &[Vec<R>],
         column: i64,
-        (planes, (w, bias)): (usize, (Ptr, Option<Ptr>)),
+        (planes, (w, bias), held): (usize, (Ptr, Option<Ptr>), &[Q]),
         mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
     ) {
         let start = self.bytes(column);
@@ -476,14 +505,15 @@ impl<'a, R: Register> Tile<'a, R> {
                     b.set_ptr(ptrs.plane, at, Offset::Int(by));
                     at = ptrs.plane;
                 }
-                let mixed: Vec<Q> = (0..registers)
-                    .map(|_| match bias {
-                        None => Q::zero(b),
-                        Some(bias) => Q::splat(b, bias.at(4 * plane)),
-                    })
-                    .collect();
+                let mixed: Vec<Q> = (0..registers).map(|_| Q::new(b)).collect();
+                match bias.map(|bias| bias.at(4 * plane)) {
+                    None => Q::start(b, &mixed, None),
+                    Some(bias) => Q::fill(b, &mixed, |sum, b| sum.load_splat(b, bias)),
+                }
                 for (channel, values) in (0..).zip(&channels) {
-                    let weight = Q::splat(b, w.at(4 * (plane * channels.len() as i32 + channel)));
+                    let number = plane * channels.len() as i32 + channel;
+                    let held = held.get(number as usize).copied();
+                    let weight = held.unwrap_or_else(|| Q::splat(b, w.at(4 * number)));
                     mixed.iter().zip(values).for_each(|(sum, &value)| sum.fma(b, weight, value));
                 }
                 for (register, value) in mixed.into_iter().enumerate() {
