@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "grad", value_parser = clap::value_parser!(u64).range(1..))]
     samples: u64,
 
-    /// With the values of the weights, which the code of small filters depends on
+    /// With the values of the weights, on which plan and code of small filters depend
     #[arg(long, conflicts_with = "grad")]
     with_weights: bool,
 

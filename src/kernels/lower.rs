@@ -53,8 +53,8 @@ struct Part {
     count: u64,
     /// Rows of the halo above and below that are to be filled, where they are not all.
     halo: Option<[u32; 2]>,
-    /// The row or plane that a strip's buffer begins with.
-    kept: i64,
+    /// The row or plane that a local buffer begins with.
+    origin: i64,
 }
 
 impl Scope {
@@ -70,18 +70,18 @@ impl Scope {
         let stands = |id: BufferId| aliases.get(&id).copied().unwrap_or(id);
         let count = (made.end - made.start) as u64;
         let height = plan.buffer(task.out).dims[2] as i64;
-        let kept = |id: BufferId| strip.origin(id).unwrap_or(0);
+        let origin = |id: BufferId| strip.origin(id).unwrap_or(0);
         let needed = strip.needed(task.out).unwrap_or(made.clone());
         let beyond = [(-needed.start).max(0) as u32, (needed.end - height).max(0) as u32];
         let halo = (along == Along::Rows).then_some(beyond);
-        let out = Part { of: task.out, along, first: made.start, count, halo, kept: kept(task.out) };
+        let out = Part { of: task.out, along, first: made.start, count, halo, origin: origin(task.out) };
         let mut parts = vec![(task.out, out)];
         let reads = strips::reads(task, along, &plan.buffers)
             .ok_or(LowerError::Plan("a strip of a task without rows"))?;
         for (id, step, ..) in reads {
             let of = stands(id);
             let (first, count) = (made.start * step, count * step as u64);
-            let part = Part { of, along, first, count, halo: Some([0; 2]), kept: kept(of) };
+            let part = Part { of, along, first, count, halo: Some([0; 2]), origin: origin(of) };
             if !parts.iter().any(|(other, _)| *other == id) {
                 parts.push((id, part));
             }
@@ -117,8 +117,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// Whether only some rows are lowered for.
-    pub(crate) fn is_part(&self) -> bool {
-        self.scope.is_some()
+    pub(crate) fn is_some_rows(&self) -> bool {
+        self.scope
+            .as_ref()
+            .is_some_and(|Scope(parts)| parts.iter().any(|(_, part)| part.along == Along::Rows))
     }
 
     fn part(&self, id: BufferId) -> Option<&Part> {
@@ -153,7 +155,7 @@ impl<'a> Lowering<'a> {
         let buffer = self.plan.buffer(part.map_or(id, |part| part.of));
         let mut view = buffer.view();
         if let Some(part) = part {
-            let before = if buffer.kept.is_some() { part.kept } else { 0 };
+            let before = if buffer.kept.is_some() { part.origin } else { 0 };
             match part.along {
                 Along::Rows => {
                     view.origin += (part.first - before) * view.strides[2];

@@ -86,11 +86,7 @@ impl Job<'_> {
     /// Whether a strip has all its rows, and none beyond the picture.
     fn is_inside(&self, rows: &StripRows) -> bool {
         // Also of what the group reads: where planes lie bare, kernels at the edges differ.
-        let touched = self.tasks().iter().flat_map(|task| task.kind.reads().into_iter().chain([task.out]));
-        let within = touched.into_iter().all(|id| {
-            let extent = self.strips.along.extent(self.plan.buffer(id));
-            rows.needed(id).is_none_or(|needed| needed.start >= 0 && needed.end <= extent as i64)
-        });
+        let within = rows.is_within(self.strips.along, &self.plan.buffers);
         // The last block may have fewer channels than lanes.
         let out = self.plan.buffer(self.strips.out);
         let partial = self.strips.along == Along::Planes

@@ -17,7 +17,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether a bias is known to be 0 in every channel: sums begin with the same bits without it.
+    /// Whether a bias is known to be 0 in every channel: sums of taps begin with the same bits without it.
     pub(super) fn is_nothing(&self, bias: Value) -> bool {
         let Op::Const(i) = self.graph.node(bias).op else { return false };
         let known = self.graph.consts.get(i as usize);

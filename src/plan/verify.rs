@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::in_place::writes_over;
-use super::{Buffer, BufferId, Plan, Task, TaskKind};
+use super::strips::StripRows;
+use super::{Buffer, BufferId, Kept, Plan, Strips, Task, TaskKind};
 use crate::kernels::step::Base;
 
 /// Every invariant of [`super`] that does not hold. None is a user's mistake.
@@ -182,7 +183,49 @@ fn strips(plan: &Plan, problems: &mut Vec<String>) {
                 problems.push(format!("b{} is not a strip's own", id.0));
             }
         }
+        if !keep_what_they_need(group, tasks, plan) {
+            problems.push(format!("strips of the tasks {:?} read rows that are not kept", group.tasks));
+        }
     }
+}
+
+/// Whether strips at the edges, and those of a band in the middle, have room in local buffers for all rows that they need,
+/// and what copies read still has those that are read in the copies' place.
+fn keep_what_they_need(group: &Strips, tasks: &[Task], plan: &Plan) -> bool {
+    let rows = |number: u64, before: Option<&StripRows>| {
+        StripRows::of(group, number, before, &plan.run, &plan.buffers)
+    };
+    let fits = |strip: &StripRows| {
+        tasks.iter().all(|task| {
+            let buffer = plan.buffer(task.out);
+            let (Some(needed), Some(origin)) = (strip.needed(task.out), strip.origin(task.out)) else {
+                return false;
+            };
+            let kept = match buffer.kept {
+                Some(Kept::Rows(n) | Kept::Planes(n)) => n as i64,
+                None => i64::MAX,
+            };
+            let source = match &task.kind {
+                TaskKind::Copy(copy) => strip.origin(copy.x).zip(strip.needed(copy.x)),
+                _ => None,
+            };
+            let extent = group.along.extent(buffer) as i64;
+            let there = source.is_none_or(|(origin, read)| {
+                origin <= needed.start.max(0) && needed.end.min(extent) <= read.end
+            });
+            origin <= needed.start && needed.end.saturating_sub(origin) <= kept && there
+        })
+    };
+    let mut strips = vec![rows(0, None), rows(group.count - 1, None), rows(group.count / 2, None)];
+    for next in (group.count / 2 + 1..group.count).take((group.band as usize).saturating_sub(1)) {
+        let alone = rows(next, None);
+        if !alone.is_some_and(|strip| strip.is_within(group.along, &plan.buffers)) {
+            break;
+        }
+        let following = strips.last().and_then(Option::as_ref).and_then(|before| rows(next, Some(before)));
+        strips.push(following);
+    }
+    strips.iter().all(|strip| strip.as_ref().is_some_and(fits))
 }
 
 /// Whether a buffer is some planes of another one of the same value, which is written in parts.

@@ -139,6 +139,70 @@ fn image_pipelines_run_in_strips() {
     assert!(band > 2, "no strips go on in what others have left");
 }
 
+/// Windows that reach to one side only, two of different reach on one value, and strips at the edges all of whose rows lie in
+/// a padding.
+#[test]
+fn branches_and_far_paddings_run_in_strips() {
+    let chains: &[&[&str]] = &[
+        &[
+            "z = x |> conv(kernel=3, pad=1, out=1)",
+            "a = z |> conv(kernel=3, pad=1, out=1)",
+            "b = a |> conv(kernel=(1,3), pad=((0,0),(1,1)), out=1, border=reflect)",
+            "c = a |> conv(kernel=(3,1), pad=((2,0),(0,0)), out=1)",
+            "b + c",
+        ],
+        &[
+            "a = x |> conv(kernel=3, pad=1, out=1)",
+            "b = a |> conv(kernel=(1,3), pad=((0,0),(1,1)), out=1, border=reflect)",
+            "c = a |> conv(kernel=(3,1), pad=((2,0),(0,0)), out=1)",
+            "b + c",
+        ],
+        &[
+            "z = x |> conv(kernel=3, pad=1, out=1)",
+            "a = z |> conv(kernel=3, pad=1, out=1)",
+            "b = a |> maxpool(kernel=(1,3), stride=(2,1), pad=((0,0),(1,1)))",
+            "c = a |> conv(kernel=(3,1), stride=(2,1), pad=((1,1),(0,0)), out=1)",
+            "b + c",
+        ],
+        &["c{n} = conv(kernel=3, pad=1, out=1)", "c{n} = conv(kernel=3, pad=3, out=1)", "relu"],
+        &[
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "pad(((20,20),(0,0)))",
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "relu",
+        ],
+        &[
+            "filter(gaussian(5), pad=same)",
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "pad(((20,20),(0,0)))",
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "relu",
+        ],
+        &[
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "c{n} = conv(kernel=(15,1), pad=((14,0),(0,0)), border=reflect, out=1)",
+            "relu",
+        ],
+        &[
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "c{n} = conv(kernel=3, pad=1, out=1)",
+            "d = conv(kernel=(1,1), pad=((20,20),(0,0)), out=1)",
+            "d * d",
+        ],
+        &[
+            "filter(gaussian(5), pad=same, border=replicate)",
+            "filter(gaussian(3), pad=same, border=replicate)",
+        ],
+    ];
+    let mut groups = 0;
+    for layers in chains {
+        for dims in [[1, 257, 40], [1, 132, 64], [1, 96, 19]] {
+            groups += check(layers, dims).0;
+        }
+    }
+    assert!(groups > 10, "{groups} groups");
+}
+
 #[test]
 fn channels_that_do_not_mix_run_plane_by_plane() {
     let chains: &[&[&str]] = &[
@@ -160,7 +224,7 @@ fn channels_that_do_not_mix_run_plane_by_plane() {
     }
 }
 
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 17] = [
     "c{n} = conv(kernel=3, pad=1, out=2)",
     "c{n} = conv(kernel=(5, 1), pad=same, out=1, border=reflect)",
     "c{n} = conv(kernel=3, pad=1, out=11, border=replicate)",
@@ -175,6 +239,9 @@ const LAYERS: [&str; 14] = [
     "abs(it) - 0.25",
     "p{n} = prelu",
     "it * sigmoid(it)",
+    "c{n} = conv(kernel=(3, 1), pad=((2, 0), (0, 0)), out=1)",
+    "pad(((7, 3), (0, 0)))",
+    "a{n} = filter(box(3), pad=1, border=replicate)\n  (a{n} |> filter([[1, -1, 2]], pad=((0, 0), (1, 1)), border=reflect)) + (a{n} |> filter([[1], [2], [1]], pad=((2, 0), (0, 0))))",
 ];
 
 proptest! {

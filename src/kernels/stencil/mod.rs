@@ -238,7 +238,8 @@ impl Stencil<'_> {
         let pitches = [c.int(pitch), c.int(out_pitch)];
         let plane = (self.out_planes() > 1).then(|| c.int(out.strides[1]));
         // A strip reads a few rows of the caller's planes and then turns to other work, so that processors do not follow.
-        let ahead = !framed && low.is_part() && pitch % tile::SAME_LINES != 0;
+        // What shares its cache lines with the rows in use would drive these out.
+        let ahead = !framed && low.is_some_rows() && pitch % tile::SAME_LINES != 0;
         let ahead = ahead.then(|| c.int(src_step));
         let registers = shape.registers as u64;
         let counts = [columns.middle / registers, columns.middle % registers].map(|n| c.int(n as i64));

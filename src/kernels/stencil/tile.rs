@@ -48,7 +48,8 @@ impl Weight {
         self.offset == other.offset || self.known.is_some() && self.known == other.known
     }
 
-    /// How a sum takes an element by it without a product, to the same bits: processors may add beside what they multiply.
+    /// How a sum takes an element by it without a product, to the same bits but for which of two NaNs is kept: processors
+    /// may add beside what they multiply.
     fn unit(&self) -> Option<Arith> {
         match self.known.map(f32::from_bits) {
             Some(1.0) => Some(Arith::Add),
@@ -68,7 +69,7 @@ pub(super) struct Shape {
     /// Whether the weights stay in registers.
     resident: bool,
     /// Whether those by which channels go on together stay there, too.
-    mixes: bool,
+    holds_mixture: bool,
     /// Whether registers between aligned ones are slid together.
     slides: bool,
 }
@@ -93,7 +94,7 @@ impl Shape {
         let uses: usize = stencil.weights.iter().flatten().flatten().count();
         let most = if x.strides[2] % SAME_LINES == 0 { 2 } else { 4 };
         let mut best =
-            (f64::MAX, Shape { rows: 1, registers: 1, resident: false, mixes: false, slides: false });
+            (f64::MAX, Shape { rows: 1, registers: 1, resident: false, holds_mixture: false, slides: false });
         for rows in 1..=most.min(height as usize) {
             for registers in [1, 2, 4, 8].into_iter().filter(|&n| n as u64 <= whole.max(1)) {
                 let sums = rows * registers * outs;
@@ -103,10 +104,10 @@ impl Shape {
                     sums + held + inputs < there.summing && sums + held + mixing <= there.mixing
                 };
                 let resident = fits(distinct, 1, mixing);
-                if !resident && !(fits(0, registers + 1, 0) && fits(0, 1, mixing)) {
+                if !(resident || fits(0, registers + 1, 0) && fits(0, 1, mixing)) {
                     continue;
                 }
-                let mixes = resident && fits(distinct, 1, mixing + mixed(stencil));
+                let holds_mixture = resident && fits(distinct, 1, mixing + mixture_weights(stencil));
                 let slides = resident && R::LANES > LANES && sums + distinct + 4 <= there.summing;
                 let traffic = Traffic::of::<R>(stencil, x.column_bytes(), [rows, registers], slides);
                 let weights = if resident { 0 } else { rows * uses };
@@ -118,7 +119,7 @@ impl Shape {
                 let cost = slots.max(products) + 0.2 * slots + 0.5 * pointers + waiting * products;
                 let each = cost / sums as f64;
                 if each < best.0 {
-                    best = (each, Shape { rows, registers, resident, mixes, slides });
+                    best = (each, Shape { rows, registers, resident, holds_mixture, slides });
                 }
             }
         }
@@ -136,7 +137,7 @@ fn mixing(stencil: &Stencil<'_>, registers: usize) -> usize {
 }
 
 /// Weights by which channels go on together, where what they go through before and after is simple.
-fn mixed(stencil: &Stencil<'_>) -> usize {
+fn mixture_weights(stencil: &Stencil<'_>) -> usize {
     let simple = |epilogue: &Epilogue| Simple::<Vreg>::of(epilogue.expr.as_ref()).is_some();
     let then = stencil.then.as_ref().filter(|then| simple(stencil.epilogue) && simple(then.epilogue));
     then.map_or(0, |then| then.planes * stencil.weights.len())
@@ -214,7 +215,7 @@ pub(super) struct Tile<'a, R> {
     /// Registers of the weights that stay there.
     held: Vec<(Weight, R)>,
     /// Of those by which channels go on together, plane by plane.
-    mixed: Vec<R>,
+    mixture: Vec<R>,
 }
 
 /// Arguments of a kernel that do not move.
@@ -245,10 +246,10 @@ impl<'a, R: Register> Tile<'a, R> {
         b: &mut KernelBuilder,
     ) -> Tile<'a, R> {
         let weights = if shape.resident { distinct(stencil) } else { Vec::new() };
-        let mut tile = Tile { stencil, shape, rows, args, held: Vec::new(), mixed: Vec::new() };
+        let mut tile = Tile { stencil, shape, rows, args, held: Vec::new(), mixture: Vec::new() };
         tile.held = weights.into_iter().map(|weight| (weight, tile.weight(b, &weight))).collect();
-        if let Some((w, _)) = tile.args.then.filter(|_| shape.mixes) {
-            tile.mixed = (0..mixed(stencil) as i32).map(|i| R::splat(b, w.at(4 * i))).collect();
+        if let Some((w, _)) = tile.args.then.filter(|_| shape.holds_mixture) {
+            tile.mixture = (0..mixture_weights(stencil) as i32).map(|i| R::splat(b, w.at(4 * i))).collect();
         }
         tile
     }
@@ -288,7 +289,8 @@ impl<'a, R: Register> Tile<'a, R> {
             if let Some(ahead) = self.args.ahead.filter(|_| row >= first_new && inside) {
                 b.set_ptr(ptrs.out, at, Offset::Int(ahead));
                 for line in (0..registers as i32 * R::BYTES).step_by(LINE) {
-                    b.inst(Inst::Prefetch { addr: ptrs.out.at(line), cache: Cache::First });
+                    let addr = ptrs.out.at(self.bytes(column) + line);
+                    b.inst(Inst::Prefetch { addr, cache: Cache::First });
                 }
             }
             let elements = self.elements(row);
@@ -427,7 +429,7 @@ impl<'a, R: Register> Tile<'a, R> {
                     first: |b: &mut KernelBuilder, sum: R, _| first.apply(b, sum),
                     second: |b: &mut KernelBuilder, sum: R| second.apply(b, sum),
                 };
-                self.store(b, ptrs, sums, column, &self.mixed, after);
+                self.store(b, ptrs, sums, column, &self.mixture, after);
             }
             _ => {
                 let after = After {
@@ -448,11 +450,11 @@ impl<'a, R: Register> Tile<'a, R> {
         ptrs: &Ptrs,
         sums: &[Vec<R>],
         column: i64,
-        mixed: &[Q],
+        mixture: &[Q],
         mut after: After<impl AfterSums<R, Q>, impl FnMut(&mut KernelBuilder, Q) -> Q>,
     ) {
         if let (Some(then), Some(weights)) = (&self.stencil.then, self.args.then) {
-            return self.mix(b, ptrs, sums, column, (then.planes, weights, mixed), after);
+            return self.mix(b, ptrs, sums, column, (then.planes, weights, mixture), after);
         }
         let outs = self.stencil.weights.len();
         let start = self.bytes(column);

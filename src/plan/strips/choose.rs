@@ -12,7 +12,7 @@ use crate::target::Target;
 
 /// Tasks of a group at most, fills of halos counted.
 const LONGEST: usize = 16;
-/// Rows of a strip that are tried, the tallest first.
+/// Rows of a strip that are tried.
 const HEIGHTS: [u64; 7] = [256, 128, 64, 32, 16, 8, 4];
 /// Strips of a band that are tried.
 const BANDS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -200,7 +200,20 @@ impl Group<'_> {
         };
         let first = rows(count / 2, None)?;
         let second = rows(count / 2 + 1, Some(&first))?;
-        Some(Cut { group: self, strips, first, second })
+        let mut edges = Vec::new();
+        let inside = |strip: &StripRows| strip.is_within(self.along, &self.values.buffers);
+        for numbers in [&mut (0..count) as &mut dyn Iterator<Item = u64>, &mut (0..count).rev()] {
+            for number in numbers {
+                let strip = rows(number, None)?;
+                if inside(&strip) {
+                    break;
+                }
+                edges.push(strip);
+            }
+        }
+        let can_run = |strip: &StripRows| strip.can_run(&strips, &self.values.run, &self.values.buffers);
+        let all = edges.iter().all(can_run);
+        all.then_some(Cut { group: self, strips, first, second, edges })
     }
 }
 
@@ -212,12 +225,14 @@ struct Cut<'a> {
     /// The first strip of a band in the middle, and one that goes on.
     first: StripRows,
     second: StripRows,
+    /// Those at the edges: bands of their own.
+    edges: Vec<StripRows>,
 }
 
 impl Cut<'_> {
     /// With so many strips in a band; none where that does not fit or does not pay.
     fn candidate(mut self, band: u64, target: &Target) -> Option<Candidate> {
-        let Group { values, along, inner, whole, traffic, .. } = self.group;
+        let Group { along, inner, whole, traffic, .. } = self.group;
         let Strips { size, count, .. } = self.strips;
         if count / band < FEWEST {
             return None;
@@ -229,31 +244,14 @@ impl Cut<'_> {
                 Some((id, if *along == Along::Rows { Kept::Rows(count) } else { Kept::Planes(count) }))
             })
             .collect::<Option<_>>()?;
-        let buffer = |id: BufferId| &values.buffers[id.0 as usize];
-        let local: u64 =
-            kept.iter().map(|&(id, kept)| Buffer { kept: Some(kept), ..buffer(id).clone() }.bytes()).sum();
+        let local: u64 = kept
+            .iter()
+            .map(|&(id, kept)| Buffer { kept: Some(kept), ..self.buffer(id).clone() }.bytes())
+            .sum();
         if local > u64::from(target.l2_bytes) / 2 {
             return None;
         }
-        // What a strip has in use.
-        let used: u64 = inner
-            .iter()
-            .map(|&id| {
-                let rows = self.second.needed(id).map_or(0, |rows| rows.end - rows.start) as u64;
-                rows * buffer(id).bytes() / along.extent(buffer(id)).max(1)
-            })
-            .sum();
-        let all: u64 = inner.iter().map(|&id| buffer(id).bytes()).sum();
-        let near = if used > u64::from(target.l1_bytes) { 2.0 * all as f64 / NEAR_RATE } else { 0.0 };
-        // What is made more than once.
-        let again: f64 = values.run[self.strips.tasks.clone()]
-            .iter()
-            .map(|task| {
-                let height = along.extent(buffer(task.out)) as f64;
-                let times = (self.made(task.out, band) * count as f64 / height).max(1.0);
-                cycles(task, &values.buffers) * (times - 1.0)
-            })
-            .sum();
+        let again = self.again(band);
         let (per_strip, words) = match along {
             Along::Rows => (PER_STRIP, "rows"),
             Along::Planes => (PER_PLANE, "plane"),
@@ -267,21 +265,53 @@ impl Cut<'_> {
         self.strips.reason = format!(
             "strips of {size} {words}{bands} stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
             local.div_ceil(1024),
-            all as f64 * 2e-6,
+            self.handed_on() as f64 * 2e-6,
             100.0 * again / whole.max(1.0)
         );
+        let near = self.near(target);
         Some(Candidate { strips: self.strips, inner: kept, gain, near })
+    }
+
+    fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.group.values.buffers[id.0 as usize]
+    }
+
+    /// Bytes of all that is handed on.
+    fn handed_on(&self) -> u64 {
+        self.group.inner.iter().map(|&id| self.buffer(id).bytes()).sum()
+    }
+
+    /// Cycles of what is made more than once.
+    fn again(&self, band: u64) -> f64 {
+        let Group { values, along, .. } = self.group;
+        let again = |task: &Task| {
+            let height = along.extent(self.buffer(task.out)) as f64;
+            let times = (self.made(task.out, band) * self.strips.count as f64 / height).max(1.0);
+            cycles(task, &values.buffers) * (times - 1.0)
+        };
+        values.run[self.strips.tasks.clone()].iter().map(again).sum()
+    }
+
+    /// Cycles between the first level of cache and the second: none where the first holds what a strip has in use.
+    fn near(&self, target: &Target) -> f64 {
+        let in_use = |id: BufferId| {
+            let rows = self.second.needed(id).map_or(0, |rows| rows.end - rows.start) as u64;
+            rows * self.buffer(id).bytes() / self.group.along.extent(self.buffer(id)).max(1)
+        };
+        match self.group.inner.iter().map(|&id| in_use(id)).sum::<u64>() > u64::from(target.l1_bytes) {
+            true => 2.0 * self.handed_on() as f64 / NEAR_RATE,
+            false => 0.0,
+        }
     }
 
     /// Rows or planes of a local buffer in a band: of all its strips where these go on in it, else of one.
     fn kept(&self, id: BufferId, band: u64) -> Option<u64> {
         let (first, second) = (self.first.needed(id)?, self.second.needed(id)?);
         let goes_on = self.second.origin(id) == Some(first.start);
-        let more = (second.end - first.end) * (band as i64 - 1);
-        Some(match goes_on {
-            true => (first.end - first.start + more) as u64,
-            false => (first.end - first.start).max(second.end - second.start) as u64,
-        })
+        let more = if goes_on { (second.end - first.end) * (band as i64 - 1) } else { 0 };
+        let edges = self.edges.iter().filter_map(|strip| strip.needed(id));
+        let single = edges.chain([second]).map(|rows| rows.end - rows.start).max()?;
+        Some((first.end - first.start + more).max(single) as u64)
     }
 
     /// Rows or planes of a task's result that a strip makes, on average over a band.

@@ -40,7 +40,8 @@ impl Along {
 /// Tasks that run strip by strip.
 ///
 /// Invariants: the tasks are consecutive; every buffer that they write but the last one's lies in local memory,
-/// is read by them alone, and is written by one task, but for its halo.
+/// is read by them alone, and is written by one task, but for its halo. There are strips in a band. Strips at an edge, which
+/// need rows beyond a picture, are bands of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strips {
     /// Which of the run tasks.

@@ -1,11 +1,11 @@
 //! Which rows of each buffer a strip needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Along, Strips};
 use crate::plan::task::{Epilogue, Operand, Pointwise, StridedCopy};
-use crate::plan::{Buffer, BufferId, Task, TaskKind};
+use crate::plan::{Buffer, BufferId, Fill, Task, TaskKind};
 
 /// Rows (or planes) of a value: from `start` to before `end`, which may lie outside of the picture where a halo is read.
 pub type Rows = Range<i64>;
@@ -39,15 +39,20 @@ impl StripRows {
     ) -> Option<StripRows> {
         let extent = strips.along.extent(buffers.get(strips.out.0 as usize)?);
         let from = number * strips.size;
+        let group = tasks.get(strips.tasks.clone())?;
+        // Copies are made anew: where they are left out, what they read is read in their place, all of it.
+        let copies = group.iter().filter(|task| matches!(task.kind, TaskKind::Copy(_)));
+        let copies: BTreeSet<BufferId> = copies.map(|task| task.out).collect();
+        let before = |id: &BufferId| before.filter(|_| !copies.contains(id));
         let mut strip = StripRows::default();
-        strip.need(strips.out, from as i64..extent.min(from + strips.size) as i64, before);
-        for task in tasks.get(strips.tasks.clone())?.iter().rev() {
+        strip.need(strips.out, from as i64..extent.min(from + strips.size) as i64, before(&strips.out));
+        for task in group.iter().rev() {
             let extent = strips.along.extent(buffers.get(task.out.0 as usize)?);
             let reads = reads(task, strips.along, buffers)?;
             let made = strip.made(task.out, extent)?;
             for (id, step, first, last) in reads {
                 if !made.is_empty() {
-                    strip.need(id, made.start * step + first..(made.end - 1) * step + last + 1, before);
+                    strip.need(id, made.start * step + first..(made.end - 1) * step + last + 1, before(&id));
                 }
             }
         }
@@ -63,6 +68,30 @@ impl StripRows {
         let left = before.and_then(|before| before.0.get(&id)).filter(|left| left.rows.end > rows.start);
         let (fresh, origin) = left.map_or((rows.start, rows.start), |left| (left.rows.end, left.origin));
         self.0.insert(id, Needed { rows, fresh, origin });
+    }
+
+    /// Whether no row is needed that lies beyond a picture.
+    pub fn is_within(&self, along: Along, buffers: &[Buffer]) -> bool {
+        self.0.iter().all(|(id, Needed { rows, .. })| {
+            let extent = buffers.get(id.0 as usize).map_or(0, |buffer| along.extent(buffer));
+            rows.start >= 0 && rows.end <= extent as i64
+        })
+    }
+
+    /// Whether each task makes rows, and among them those that a halo mirrors.
+    pub(in crate::plan) fn can_run(&self, strips: &Strips, tasks: &[Task], buffers: &[Buffer]) -> bool {
+        let group = tasks.get(strips.tasks.clone()).unwrap_or_default();
+        group.iter().all(|task| {
+            let extent = strips.along.extent(&buffers[task.out.0 as usize]);
+            let (Some(needed), Some(made)) = (self.needed(task.out), self.made(task.out, extent)) else {
+                return false;
+            };
+            let reach = match task.kind {
+                TaskKind::FillHalo(Fill::Reflect) => (-needed.start).max(needed.end - extent as i64).max(0),
+                _ => 0,
+            };
+            made.end - made.start > reach
+        })
     }
 
     /// The rows that are needed of a buffer, those in its halo included.
@@ -164,7 +193,7 @@ fn reads_rows(task: &Task, buffers: &[Buffer]) -> Option<Reads> {
         TaskKind::Convert { x } => same(*x),
         TaskKind::Copy(t) if keeps_rows(t, task.out, buffers) => same(t.x),
         // Wrapped rows come from the other end of the picture.
-        TaskKind::FillHalo(fill) if *fill != crate::plan::Fill::Wrap => Some(Reads::new()),
+        TaskKind::FillHalo(fill) if *fill != Fill::Wrap => Some(Reads::new()),
         _ => None,
     }
 }
