@@ -171,10 +171,10 @@ fn every_stage_is_printed() {
 /// Taps that a model's weights give are known in what runs, and in what is printed where that is asked for.
 #[test]
 fn emit_shows_what_runs_with_the_weights() {
-    let sandbox = Sandbox::with_model("model m {\n  input x [1, 9, 9]\n  c = conv(kernel=3, pad=1, out=1)\n}\n");
-    let plan = |more: &[&str]| {
-        sandbox.expect(0, &[&["emit", "m.conv", "--stage", "plan"], more].concat()).stdout
-    };
+    let sandbox =
+        Sandbox::with_model("model m {\n  input x [1, 9, 9]\n  c = conv(kernel=3, pad=1, out=1)\n}\n");
+    let plan =
+        |more: &[&str]| sandbox.expect(0, &[&["emit", "m.conv", "--stage", "plan"], more].concat()).stdout;
     assert!(plan(&[]).contains("constants 0 bytes"), "{}", plan(&[]));
     let known = plan(&["--with-weights"]);
     assert!(!known.contains("constants 0 bytes"), "{known}");

@@ -161,7 +161,7 @@ fn candidate(
     };
     let cuts = sizes.iter().filter_map(|&size| group.strip(size));
     let candidates =
-        cuts.flat_map(|strip| bands.iter().filter_map(move |&band| strip.clone().candidate(band, target)));
+        cuts.flat_map(|strip| bands.iter().filter_map(move |&band| strip.candidate(band, target)));
     candidates.max_by(|a, b| (a.gain - a.near).total_cmp(&(b.gain - b.near)))
 }
 
@@ -218,7 +218,6 @@ impl Group<'_> {
 }
 
 /// A group in strips of a size.
-#[derive(Clone)]
 struct Cut<'a> {
     group: &'a Group<'a>,
     strips: Strips,
@@ -231,7 +230,7 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     /// With so many strips in a band; none where that does not fit or does not pay.
-    fn candidate(mut self, band: u64, target: &Target) -> Option<Candidate> {
+    fn candidate(&self, band: u64, target: &Target) -> Option<Candidate> {
         let Group { along, inner, whole, traffic, .. } = self.group;
         let Strips { size, count, .. } = self.strips;
         if count / band < FEWEST {
@@ -260,16 +259,16 @@ impl Cut<'_> {
         if gain < WORTH * (whole + traffic) {
             return None;
         }
-        self.strips.band = band;
         let bands = if band > 1 { format!(" in bands of {band}") } else { String::new() };
-        self.strips.reason = format!(
+        let reason = format!(
             "strips of {size} {words}{bands} stay in {} KB, save {:.1} MB of traffic and compute {:.1} % twice",
             local.div_ceil(1024),
             self.handed_on() as f64 * 2e-6,
             100.0 * again / whole.max(1.0)
         );
         let near = self.near(target);
-        Some(Candidate { strips: self.strips, inner: kept, gain, near })
+        let strips = Strips { band, reason, ..self.strips.clone() };
+        Some(Candidate { strips, inner: kept, gain, near })
     }
 
     fn buffer(&self, id: BufferId) -> &Buffer {
