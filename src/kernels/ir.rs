@@ -24,6 +24,8 @@ pub use wide::{Arith, WIDE_LANES, Wide, WideInst, WideOperand};
 
 /// Lanes of a vector register, on every target; also the channels of a block.
 pub const LANES: usize = 8;
+/// Bytes that caches hold together, on every target.
+pub const LINE: i64 = 64;
 /// Bytes of a vector register.
 pub const VECTOR_BYTES: i64 = 4 * LANES as i64;
 /// How deep loops may nest.

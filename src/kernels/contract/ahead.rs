@@ -1,9 +1,8 @@
 //! Weights from beyond the second-level cache.
 
+use crate::kernels::ir::LINE;
 use crate::target::Target;
 
-/// Bytes that come from memory together, on every target.
-pub(super) const LINE: i64 = 64;
 /// Lines that a block asks for at most.
 const MOST: u64 = 64;
 

@@ -18,10 +18,9 @@
 //! in the usual tile, 14·2 + 2 + 1 = 31 of 32 wide ones. Loads bind less than FMAs from 2 columns of registers on:
 //! 8 loads for 12 FMAs, two of either a cycle.
 
-use super::ahead::LINE;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::ir::{
-    Cache, Count, Inst, Int, Kernel, LANES, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide,
+    Cache, Count, Inst, Int, Kernel, LANES, LINE, Offset, Ptr, Spills, VECTOR_BYTES, Vreg, Wide,
 };
 use crate::kernels::lower::LowerError;
 use crate::kernels::pointwise::{self, Simple};

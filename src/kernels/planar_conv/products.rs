@@ -9,7 +9,7 @@
 use super::Weights;
 use crate::kernels::build::KernelBuilder;
 use crate::kernels::call::CallBuilder;
-use crate::kernels::ir::{Cache, Count, Inst, LANES, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
+use crate::kernels::ir::{Cache, Count, Inst, LANES, LINE, Ptr, Spills, VECTOR_BYTES, Vreg, Wide};
 use crate::kernels::lower::{LowerError, Lowering, distance};
 use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
@@ -25,8 +25,6 @@ const CHANNELS: u32 = 6;
 const WIDE_CHANNELS: u32 = 13;
 /// Input channels of a loop's body.
 const UNROLLED: u64 = 4;
-/// Bytes of a cache line.
-const LINE: i64 = 64;
 
 /// Whether a convolution is of this kind, and worth it: of several channels, in planes without gaps.
 fn fits(task: &PlanarConv, x: &View, out: &View) -> bool {

@@ -6,7 +6,7 @@ use super::Stencil;
 use super::columns::Cut;
 use super::row::{Row, columns, sources};
 use crate::kernels::build::KernelBuilder;
-use crate::kernels::ir::{Addr, Arith, Cache, Inst, Int, LANES, Offset, Ptr, VECTOR_BYTES, Vreg};
+use crate::kernels::ir::{Addr, Arith, Cache, Inst, Int, LANES, LINE, Offset, Ptr, VECTOR_BYTES, Vreg};
 use crate::kernels::pointwise::{self, Simple};
 use crate::kernels::register::Register;
 use crate::plan::View;
@@ -33,8 +33,6 @@ impl Registers {
 
 /// Bytes after which rows share the same lines of a first-level cache, on every processor.
 pub(super) const SAME_LINES: i64 = 4096;
-/// Bytes of a cache line, on every target.
-const LINE: usize = 64;
 
 /// A weight: where it stands, and its bits where they are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -288,7 +286,7 @@ impl<'a, R: Register> Tile<'a, R> {
             // The rows that only the next tile below reads for the first time.
             if let Some(ahead) = self.args.ahead.filter(|_| row >= first_new && inside) {
                 b.set_ptr(ptrs.out, at, Offset::Int(ahead));
-                for line in (0..registers as i32 * R::BYTES).step_by(LINE) {
+                for line in (0..registers as i32 * R::BYTES).step_by(LINE as usize) {
                     let addr = ptrs.out.at(self.bytes(column) + line);
                     b.inst(Inst::Prefetch { addr, cache: Cache::First });
                 }

@@ -4,10 +4,7 @@
 //! filtered as a picture of its own. Phases of equally many rows are cut alike.
 
 use super::super::task::Tiles;
-use crate::kernels::ir::VECTOR_BYTES;
-
-/// Bytes of a cache line.
-const LINE: u64 = 64;
+use crate::kernels::ir::{LINE, VECTOR_BYTES};
 
 /// Neighbouring phases along an axis that have equally many outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Tiles {
     /// Bytes from one position of a chunk's tiles to the next, of so many blocks of channels: an odd number
     /// of cache lines, so that the positions of one tile fall into different sets of a cache.
     pub fn pitch(&self, blocks: u64) -> u64 {
-        ((blocks * self.chunk_tiles() * VECTOR_BYTES as u64).div_ceil(LINE) | 1) * LINE
+        ((blocks * self.chunk_tiles() * VECTOR_BYTES as u64).div_ceil(LINE as u64) | 1) * LINE as u64
     }
 
     /// Bytes of a chunk's transformed inputs, or of its products.
