@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let start = Instant::now();
     let ms = || 1e3 * start.elapsed().as_secs_f64();
-    let model = Model::from_onnx_bytes(&path, &bytes, None, &Default::default())?;
+    let model = Model::from_onnx_bytes(&path, bytes, None, &Default::default())?;
     let loaded = ms();
     let program = model.compile(&options)?;
     let compiled = ms();

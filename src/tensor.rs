@@ -1,8 +1,16 @@
 //! Dense f32 tensors and views of them.
 
+mod store;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+use bytes::Bytes;
+
+use store::Store;
+
+pub use store::Raw;
 
 /// The bytes of a cache line. Vectors of a row that begins with one cross no other.
 const LINE: usize = 64;
@@ -10,13 +18,14 @@ const LINE: usize = 64;
 /// A dense row-major tensor of `f32`. Clones share the elements until one of them is written to.
 ///
 /// Those that it makes of a shape begin with a cache line, where code is fastest; any other place gives the same results.
+/// A file's stay its bytes until somebody asks for numbers.
 ///
 /// Invariant: `at` is a range of `store` of as many elements as the product of `shape`.
 #[derive(Clone)]
 pub struct Tensor {
     shape: Vec<usize>,
-    /// The elements, perhaps among those of other tensors.
-    store: Arc<Vec<f32>>,
+    /// The elements, perhaps after padding.
+    store: Arc<Store>,
     at: Range<usize>,
 }
 
@@ -74,20 +83,15 @@ impl Tensor {
             return Err(LengthError { shape: shape.to_vec(), len: data.len() });
         }
         let at = 0..data.len();
-        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(data), at })
+        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(Store::Numbers(data)), at })
     }
 
-    /// Tensors whose elements follow each other in memory, all of which stays as long as one of them. None where there are
-    /// not as many elements as they have.
-    pub(crate) fn in_one(shapes: Vec<Vec<usize>>, data: Vec<f32>) -> Option<Vec<Tensor>> {
-        let (store, mut end) = (Arc::new(data), 0usize);
-        let mut tensors = Vec::with_capacity(shapes.len());
-        for shape in shapes {
-            let at = end..end.checked_add(elements(&shape)?)?;
-            end = at.end;
-            tensors.push(Tensor { shape, store: Arc::clone(&store), at });
-        }
-        (end == store.len()).then_some(tensors)
+    /// Numbers that lie in a file, four bytes each, the lowest first. The file's bytes stay as long as the tensor. None
+    /// where there are not as many as the shape says.
+    pub(crate) fn in_file(shape: &[usize], bytes: Bytes) -> Option<Tensor> {
+        let len = elements(shape)?;
+        let fits = len.checked_mul(size_of::<f32>()) == Some(bytes.len());
+        fits.then(|| Tensor { shape: shape.to_vec(), store: Arc::new(Store::in_file(bytes)), at: 0..len })
     }
 
     /// A tensor of zeros.
@@ -97,13 +101,18 @@ impl Tensor {
     pub fn zeros(shape: &[usize]) -> Result<Tensor, LengthError> {
         let len = elements(shape).ok_or(LengthError { shape: shape.to_vec(), len: 0 })?;
         let (all, at) = zeros(len).unwrap_or_else(|| (vec![0.0; len], 0..len));
-        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(all), at })
+        Ok(Tensor { shape: shape.to_vec(), store: Arc::new(Store::Numbers(all)), at })
     }
 
     /// A tensor of zeros, or none where there is no memory for it.
     pub(crate) fn try_zeros(shape: &[usize]) -> Option<Tensor> {
         let (all, at) = zeros(elements(shape)?)?;
-        Some(Tensor { shape: shape.to_vec(), store: Arc::new(all), at })
+        Some(Tensor { shape: shape.to_vec(), store: Arc::new(Store::Numbers(all)), at })
+    }
+
+    /// Whether the elements of both are the same ones in memory.
+    pub(crate) fn is(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.store, &other.store) && self.at == other.at && self.shape == other.shape
     }
 
     /// The same elements in another shape.
@@ -111,7 +120,7 @@ impl Tensor {
     /// # Errors
     /// If the shape's product is not the number of elements.
     pub fn reshape(self, shape: &[usize]) -> Result<Tensor, LengthError> {
-        let len = self.data().len();
+        let len = self.len();
         if elements(shape) != Some(len) {
             return Err(LengthError { shape: shape.to_vec(), len });
         }
@@ -123,32 +132,59 @@ impl Tensor {
         &self.shape
     }
 
-    /// Its elements, row-major.
-    pub fn data(&self) -> &[f32] {
-        self.store.get(self.at.clone()).unwrap_or_default()
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.at.len()
     }
 
-    /// Its elements, row-major, to write; where others share their memory, they are copied first.
-    pub fn data_mut(&mut self) -> &mut [f32] {
-        if Arc::get_mut(&mut self.store).is_none() {
-            let mut all = room(self.at.len()).unwrap_or_default();
-            let start = all.len();
-            all.extend_from_slice(self.data());
-            (self.at, self.store) = (start..all.len(), Arc::new(all));
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// Its elements, row-major. A file's are decoded the first time, and are held beside its bytes from then on.
+    pub fn data(&self) -> &[f32] {
+        self.store.numbers().get(self.at.clone()).unwrap_or_default()
+    }
+
+    /// Its elements, row-major, as they lie in memory: nothing is decoded.
+    pub fn raw(&self) -> Raw<'_> {
+        match self.store.bytes() {
+            Some(bytes) => Raw::Bytes(bytes),
+            None => Raw::Numbers(self.data()),
         }
-        Arc::make_mut(&mut self.store).get_mut(self.at.clone()).unwrap_or_default()
+    }
+
+    /// Its elements, row-major, to write; where others share their memory or it is a file's, they are copied first.
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        if !matches!(Arc::get_mut(&mut self.store), Some(Store::Numbers(_))) {
+            let mut all = room(self.len()).unwrap_or_default();
+            let start = all.len();
+            match self.raw() {
+                Raw::Numbers(numbers) => all.extend_from_slice(numbers),
+                Raw::Bytes(bytes) => all.extend(store::numbers(bytes)),
+            }
+            (self.at, self.store) = (start..all.len(), Arc::new(Store::Numbers(all)));
+        }
+        match Arc::get_mut(&mut self.store) {
+            Some(Store::Numbers(all)) => all.get_mut(self.at.clone()).unwrap_or_default(),
+            _ => &mut [],
+        }
     }
 
     /// Its elements, the shape dropped; where others share their memory, they are copied.
     pub fn into_data(mut self) -> Vec<f32> {
         let at = self.at.clone();
         match Arc::get_mut(&mut self.store) {
-            Some(all) => {
+            Some(Store::Numbers(all)) => {
                 all.truncate(at.end);
                 all.drain(..at.start.min(all.len()));
                 std::mem::take(all)
             }
-            None => self.data().to_vec(),
+            _ => match self.raw() {
+                Raw::Numbers(numbers) => numbers.to_vec(),
+                Raw::Bytes(bytes) => store::numbers(bytes).collect(),
+            },
         }
     }
 
@@ -209,19 +245,25 @@ mod tests {
     }
 
     #[test]
-    fn tensors_in_one_piece_of_memory_are_tensors() {
-        let shapes = vec![vec![2], vec![0, 3], vec![2, 2], vec![]];
-        let data = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
-        assert!(Tensor::in_one(shapes.clone(), data[..6].to_vec()).is_none());
-        assert!(Tensor::in_one(shapes[..3].to_vec(), data.clone()).is_none());
-        assert!(Tensor::in_one(vec![vec![usize::MAX, 2]], data.clone()).is_none());
-        let mut all = Tensor::in_one(shapes, data).expect("as many elements");
-        assert_eq!(all[2], Tensor::new(&[2, 2], vec![3.0, 4.0, 5.0, 6.0]).expect("the lengths agree"));
-        assert_ne!(all[0], all[1]);
-        // What is written to one is no other's.
-        all[2].data_mut()[3] = 9.0;
-        let read: Vec<Vec<f32>> = all.into_iter().map(Tensor::into_data).collect();
-        assert_eq!(read, [vec![1.0, 2.0], vec![], vec![3.0, 4.0, 5.0, 9.0], vec![7.0]]);
+    fn numbers_in_a_file_are_numbers_wherever_they_begin() {
+        let numbers = [1.0f32, -2.5, f32::MIN_POSITIVE, 4.0];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        for before in 0..5 {
+            let file = Bytes::from([vec![7; before], bytes.clone()].concat());
+            let tensor = |shape: &[usize], from: usize| Tensor::in_file(shape, file.slice(from..));
+            assert!(tensor(&[3], before).is_none() && tensor(&[usize::MAX, 2], before).is_none());
+            let first = tensor(&[2, 2], before).expect("as many numbers");
+            let Raw::Bytes(raw) = first.raw() else { panic!("it was decoded") };
+            assert_eq!((raw, first.len()), (&bytes[..], 4));
+            assert_eq!(first, Tensor::new(&[2, 2], numbers.to_vec()).expect("the lengths agree"));
+            // A copy that is written to leaves the file's as they are.
+            let mut second = first.clone().reshape(&[4]).expect("as many elements");
+            second.data_mut()[1] = 9.0;
+            assert_eq!((second.data(), first.data()), (&[1.0, 9.0, numbers[2], 4.0][..], &numbers[..]));
+            assert_eq!((first.clone().into_data(), first.into_data()), (numbers.to_vec(), numbers.to_vec()));
+        }
+        let empty = Tensor::in_file(&[0, 3], Bytes::new()).expect("no elements");
+        assert!(empty.is_empty() && empty.data().is_empty());
     }
 
     #[test]

@@ -39,13 +39,15 @@ pub use weights::Weights;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::diag::{Code, Diagnostic, escape};
 use crate::graph::check::{self, Checked, Signature};
 use crate::io::safe_file;
 use crate::limits;
 use crate::onnx::import::{Import, Settings};
 use crate::onnx::{self, Bindings};
-use crate::runtime::params::{Table, tensors_of_shape};
+use crate::runtime::params::{Table, read_file, tensors_of_shape};
 use crate::source::Source;
 use crate::syntax::{self, ast};
 
@@ -101,18 +103,19 @@ impl Model {
     /// [`Error::File`] if it cannot be read, [`Error::Onnx`] if it cannot be imported.
     pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
         let path = path.as_ref();
-        let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
-        let network = onnx::read(&bytes, path.parent())?;
+        let bytes = read_file(path, limits::WEIGHT_FILE_BYTES)?;
+        let network = onnx::read(bytes, path.parent())?;
         Model::from_network(&path.display().to_string(), &network, bindings)
     }
 
-    /// As [`Model::from_onnx`], of bytes in memory; external data is looked for in `folder`.
+    /// As [`Model::from_onnx`], of bytes in memory, such as a `Vec<u8>`: they are not copied, and stay for as long as the
+    /// model where they are weights. External data is looked for in `folder`.
     ///
     /// # Errors
     /// [`Error::Onnx`] if it cannot be imported.
     pub fn from_onnx_bytes(
         name: &str,
-        bytes: &[u8],
+        bytes: impl Into<Bytes>,
         folder: Option<&Path>,
         bindings: &Bindings,
     ) -> Result<Model, Error> {

@@ -7,9 +7,9 @@ use crate::diag::{Code, Diagnostic};
 use crate::graph::{FileRef, Graph};
 use crate::io::safe_file;
 use crate::limits;
-use crate::runtime::params::Params;
-use crate::runtime::{AllocError, Fenced, Placement};
-use crate::tensor::Tensor;
+use crate::runtime::params::{Params, read_file};
+use crate::runtime::{AllocError, Fenced, Param, Placement};
+use crate::tensor::{Raw, Tensor};
 
 /// The values of a graph's parameters.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ pub(super) enum Placed {
     Fenced(Fenced),
 }
 
-impl AsRef<[f32]> for Placed {
-    fn as_ref(&self) -> &[f32] {
+impl Param for Placed {
+    fn raw(&self) -> Raw<'_> {
         match self {
-            Placed::Shared(tensor) => tensor.data(),
-            Placed::Fenced(copy) => copy.values(),
+            Placed::Shared(tensor) => tensor.raw(),
+            Placed::Fenced(copy) => Raw::Numbers(copy.values()),
         }
     }
 }
@@ -66,12 +66,12 @@ pub(super) fn weights(model: &Model, options: &Options, graph: &Graph) -> Result
         }
     };
     let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
+    let bytes = read_file(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
         (None, Some(file)) => at(model, file, e.into()),
         _ => e.into(),
     })?;
     let (params, warnings) =
-        Params::from_safetensors(&bytes, graph, options.strict_weights).map_err(report)?;
+        Params::from_safetensors(bytes, graph, options.strict_weights).map_err(report)?;
     Ok(Weights { params, seeded: false, warnings })
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::draft::{Axis, Draft};
 use super::write::{WriteOptions, write};
 use super::{Bindings, InputAxis, Network, OnnxError, lower};
-use crate::runtime::params::Table;
+use crate::runtime::params::{Table, leave_file};
 
 /// How the text is written.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,8 @@ pub fn import(network: &Network, bindings: &Bindings, settings: &Settings) -> Re
         comment: settings.comment.clone(),
         fixed: dims,
     };
-    let written = write(&draft, &options);
+    let mut written = write(&draft, &options);
+    leave_file(written.weights.values_mut().map(Arc::make_mut).collect(), network.file_bytes);
     Ok(Import {
         text: written.text,
         weights: written.weights,
@@ -145,7 +146,7 @@ fn same(a: &Draft, b: &Draft) -> bool {
         && lines.clone().all(|(a, b)| {
             let weights = a.weights.iter().zip(&b.weights);
             a.weights.len() == b.weights.len()
-                && weights.clone().all(|((s, t), (u, v))| s == u && (Arc::ptr_eq(t, v) || t == v))
+                && weights.clone().all(|((s, t), (u, v))| s == u && (t.is(v) || t == v))
         })
 }
 

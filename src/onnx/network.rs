@@ -16,6 +16,8 @@ pub struct Network {
     pub(super) name: String,
     pub(super) producer: String,
     pub(super) opset: i64,
+    /// Bytes that were read: the file's and those of tensors elsewhere.
+    pub(super) file_bytes: u64,
     pub(super) nodes: Vec<Node>,
     pub(super) constants: BTreeMap<String, Arc<Constant>>,
     /// Constants whose type is not read, with that type.

@@ -3,6 +3,8 @@
 //! Nearly all bytes of a network are `raw_data` of its initialisers. A decoder of protobuf copies or keeps them; here
 //! the file is written anew without them, which takes next to nothing, and each is a slice of the file beside it.
 
+use bytes::Bytes;
+
 use super::error::OnnxError;
 use super::wire::{malformed, skip, varint};
 
@@ -11,11 +13,11 @@ const LARGE: usize = 4096;
 
 /// A file without its large elements.
 #[derive(Debug, Default)]
-pub(super) struct Light<'a> {
+pub(super) struct Light {
     /// An ONNX model still.
     pub bytes: Vec<u8>,
     /// The elements that were taken out: of which initialiser, in their order.
-    pub raw: Vec<Option<&'a [u8]>>,
+    pub raw: Vec<Option<Bytes>>,
 }
 
 /// Field numbers: of a model's graph, a graph's initialisers, a tensor's elements as bytes.
@@ -27,14 +29,14 @@ const RAW_DATA: u64 = 9;
 ///
 /// # Errors
 /// If the fields do not fit into each other.
-pub(super) fn lighten(model: &[u8]) -> Result<Light<'_>, OnnxError> {
+pub(super) fn lighten(model: &Bytes) -> Result<Light, OnnxError> {
     let mut raw = Vec::new();
     let bytes = rewrite(model, GRAPH, |graph, out| {
         let graph = rewrite(graph, INITIALISER, |tensor, out| {
             let mut large = None;
             let tensor = rewrite(tensor, RAW_DATA, |data, out| {
                 // Of a field that occurs more than once, the last counts.
-                large = (data.len() >= LARGE).then_some(data);
+                large = (data.len() >= LARGE).then(|| model.slice_ref(data));
                 write(RAW_DATA, if large.is_some() { &[] } else { data }, out);
                 Ok(())
             })?;
@@ -112,11 +114,11 @@ mod tests {
             ..GraphProto::default()
         };
         let model = ModelProto { graph: Some(graph), ..ModelProto::default() };
-        let file = model.encode_to_vec();
+        let file = Bytes::from(model.encode_to_vec());
         let light = lighten(&file).expect("it is sound");
         assert!(light.bytes.len() < 256);
         assert_eq!(
-            light.raw.iter().map(|r| r.map(<[u8]>::len)).collect::<Vec<_>>(),
+            light.raw.iter().map(|r| r.as_ref().map(Bytes::len)).collect::<Vec<_>>(),
             [Some(8192), None, None, Some(LARGE)]
         );
         let mut again = ModelProto::decode(&light.bytes[..]).expect("it is sound");
@@ -124,7 +126,7 @@ mod tests {
             again.graph.as_mut().expect("it has a graph").initializer.iter_mut().zip(&light.raw)
         {
             if let Some(raw) = raw {
-                tensor.raw_data = Some(raw.to_vec().into());
+                tensor.raw_data = Some(raw.clone());
             }
         }
         assert_eq!(again, model);
@@ -137,11 +139,11 @@ mod tests {
             let (mut graph, mut model) = (Vec::new(), Vec::new());
             write(INITIALISER, &tensor, &mut graph);
             write(GRAPH, &graph, &mut model);
-            let light = lighten(&model).expect("it is sound");
+            let light = lighten(&model.into()).expect("it is sound");
             let read =
                 ModelProto::decode(&light.bytes[..]).expect("it is sound").graph.expect("it has a graph");
             let kept = read.initializer[0].raw_data.as_ref().map(|raw| raw.len());
-            (light.raw[0].map(<[u8]>::len), kept)
+            (light.raw[0].as_ref().map(Bytes::len), kept)
         };
         assert_eq!(twice(8192, 8), (None, Some(8)));
         assert_eq!(twice(8, 8192), (Some(8192), Some(0)));
@@ -152,6 +154,7 @@ mod tests {
     fn what_is_cut_off_is_an_error() {
         let graph = GraphProto { initializer: vec![tensor("a", 8192)], ..GraphProto::default() };
         let file = ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec();
-        assert!(lighten(&file[..file.len() - 1]).is_err());
+        let file = Bytes::from(file);
+        assert!(lighten(&file.slice(..file.len() - 1)).is_err());
     }
 }

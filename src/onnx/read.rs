@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prost::Message;
-use prost::bytes::Bytes;
 
 use super::error::OnnxError;
 use super::external::External;
@@ -14,19 +14,20 @@ use super::payload::lighten;
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
-use super::tensor::{self, Constant, Together};
+use super::tensor::{self, Constant};
 use super::wire;
 use super::words::Words;
 use crate::limits;
 
 /// Reads an ONNX file. External data is looked for beneath `folder`, the model's own; without one, it
-/// is refused.
+/// is refused. Large constants stay where they lie in the bytes.
 ///
 /// # Errors
 /// If the bytes are no ONNX model, the model contradicts itself, or a limit is exceeded.
-pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, OnnxError> {
-    wire::check(bytes)?;
-    let light = lighten(bytes)?;
+pub fn read(bytes: impl Into<Bytes>, folder: Option<&Path>) -> Result<Network, OnnxError> {
+    let bytes = bytes.into();
+    wire::check(&bytes)?;
+    let light = lighten(&bytes)?;
     let model = ModelProto::decode(Bytes::from(light.bytes)).map_err(|e| malformed(e.to_string()))?;
     let version = |domain: &str| {
         let mut sets = model.opset_import.iter().filter(|s| standard(s.domain.as_deref()) == domain);
@@ -39,7 +40,9 @@ pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, OnnxError> {
         producer.iter().filter_map(|p| p.as_deref()).filter(|p| !p.is_empty()).collect();
     let producer = producer.join(" ");
     let graph = model.graph.ok_or_else(|| malformed("it holds no graph"))?;
-    let mut network = graph_of(graph, &light.raw, &mut External::beneath(folder))?;
+    let mut external = External::beneath(folder);
+    let mut network = graph_of(graph, light.raw, &mut external)?;
+    network.file_bytes = external.bytes().saturating_add(bytes.len() as u64);
     network.opset = opset;
     network.producer = producer;
     network.functions = functions;
@@ -69,21 +72,18 @@ fn standard(domain: Option<&str>) -> &str {
 
 fn graph_of(
     graph: GraphProto,
-    raw: &[Option<&[u8]>],
+    raw: Vec<Option<Bytes>>,
     external: &mut External<'_>,
 ) -> Result<Network, OnnxError> {
     let mut constants = BTreeMap::new();
     let mut strange = BTreeMap::new();
-    let raw = raw.iter().copied().chain(std::iter::repeat(None));
-    let (mut names, mut together) = (BTreeSet::new(), Together::default());
+    let raw = raw.into_iter().chain(std::iter::repeat(None));
+    let mut names = BTreeSet::new();
     for (tensor, raw) in graph.initializer.into_iter().zip(raw) {
         let name = tensor.name.clone().unwrap_or_default();
         let data_type = tensor.data_type.unwrap_or(0);
         if !names.insert(name.clone()) {
             return Err(malformed(format!("two initialisers have the name {name:?}")));
-        }
-        if raw.is_some_and(|raw| tensor.data_location != Some(1) && together.take(&tensor, raw)) {
-            continue;
         }
         match constant(tensor, raw, &name, external)? {
             Some(constant) => {
@@ -94,8 +94,6 @@ fn graph_of(
             }
         }
     }
-    let large = together.decode().map_err(|error| malformed(format!("the initialisers: {error}")))?;
-    constants.extend(large.into_iter().map(|(name, constant)| (name, Arc::new(constant))));
     let known = |name: &str| constants.contains_key(name) || strange.contains_key(name);
     let inputs = inputs(&graph.input, known)?;
     if graph.output.len() > limits::PORTS {
@@ -132,6 +130,7 @@ fn graph_of(
         name: graph.name.unwrap_or_default(),
         producer: String::new(),
         opset: 0,
+        file_bytes: 0,
         nodes,
         constants,
         strange,
@@ -144,7 +143,7 @@ fn graph_of(
 /// A tensor's elements, `raw` if they were taken out of it; `None` if they are of a type that is not read.
 fn constant(
     tensor: TensorProto,
-    raw: Option<&[u8]>,
+    raw: Option<Bytes>,
     name: &str,
     external: &mut External<'_>,
 ) -> Result<Option<Constant>, OnnxError> {
@@ -152,7 +151,7 @@ fn constant(
     if tensor.data_location == Some(1) && tensor::kind_of(tensor.data_type.unwrap_or(0)).is_some() {
         let (_, length) = tensor::extent(&tensor).map_err(wrong)?;
         let bytes = external.load(name, &tensor.external_data, length)?;
-        return tensor::decode(tensor, Some(&bytes)).map_err(wrong);
+        return tensor::decode(tensor, Some(bytes.into())).map_err(wrong);
     }
     tensor::decode(tensor, raw).map_err(wrong)
 }

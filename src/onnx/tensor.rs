@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::proto::TensorProto;
@@ -62,6 +63,12 @@ impl Constant {
         Some(Constant { dims: dims.to_vec(), data: Elements::F32(Arc::new(tensor)) })
     }
 
+    /// Numbers of f32 that stay in a file; `None` if they are not as many as the axes say.
+    fn in_file(dims: &[u64], bytes: Bytes) -> Option<Constant> {
+        let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        Some(Constant::from_tensor(Arc::new(Tensor::in_file(&shape?, bytes)?)))
+    }
+
     /// Integers; `None` if they are not as many as the axes say.
     pub fn whole(dims: &[u64], data: Vec<i64>) -> Option<Constant> {
         let fits = count(dims) == Some(data.len() as u64);
@@ -107,7 +114,7 @@ impl Constant {
     /// How many elements it has.
     pub fn len(&self) -> usize {
         match &self.data {
-            Elements::F32(t) => t.data().len(),
+            Elements::F32(t) => t.len(),
             Elements::I64(v) => v.len(),
             Elements::Bool(v) => v.len(),
         }
@@ -169,10 +176,11 @@ impl Constant {
             return Some(self.clone());
         }
         match &self.data {
-            Elements::F32(t) if count(dims) == Some(t.data().len() as u64) => {
-                Constant::floats(dims, t.data().to_vec())
+            Elements::F32(t) => {
+                let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+                let tensor = Tensor::clone(t).reshape(&shape?).ok()?;
+                Some(Constant::from_tensor(Arc::new(tensor)))
             }
-            Elements::F32(_) => None,
             Elements::I64(v) => Constant::whole(dims, v.clone()),
             Elements::Bool(v) => Constant::bools(dims, v.clone()),
         }
@@ -257,12 +265,12 @@ pub fn extent(proto: &TensorProto) -> Result<(Vec<u64>, u64), String> {
     Ok((dims, elements * width(proto.data_type.unwrap_or(0)) as u64))
 }
 
-/// Reads a tensor's elements; `elsewhere` replaces what the message holds. `None` if they are of a
-/// type that is not read, such as strings.
+/// Reads a tensor's elements; `elsewhere` replaces what the message holds, and f32 stay where they lie there. `None` if
+/// they are of a type that is not read, such as strings.
 ///
 /// # Errors
 /// If there are not as many elements as the axes say. The text goes after the tensor's name.
-pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Constant>, String> {
+pub fn decode(proto: TensorProto, elsewhere: Option<Bytes>) -> Result<Option<Constant>, String> {
     let data_type = proto.data_type.unwrap_or(0);
     let Some(kind) = kind_of(data_type) else { return Ok(None) };
     let (dims, bytes) = extent(&proto)?;
@@ -276,9 +284,13 @@ pub fn decode(proto: TensorProto, elsewhere: Option<&[u8]>) -> Result<Option<Con
             }
         )
     };
-    let raw = elsewhere.or(proto.raw_data.as_deref());
+    let raw = elsewhere.as_deref().or(proto.raw_data.as_deref());
     if let Some(raw) = raw.filter(|raw| raw.len() as u64 != bytes) {
         return Err(wrong(raw.len(), "bytes"));
+    }
+    if let Some(raw) = elsewhere.as_ref().filter(|_| data_type == 1) {
+        let constant = Constant::in_file(&dims, raw.clone());
+        return constant.map(Some).ok_or_else(|| wrong(raw.len(), "bytes"));
     }
     let constant = match (kind, raw) {
         (Kind::Float, Some(raw)) => {
@@ -325,46 +337,6 @@ fn push_floats(data_type: i32, raw: &[u8], data: &mut Vec<f32>) {
         11 => data.extend(raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
         10 => data.extend(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
         _ => data.extend(raw.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
-    }
-}
-
-/// Floating point numbers of several tensors, in one piece of memory: pages of it come in far fewer and larger ones.
-#[derive(Debug, Default)]
-pub struct Together<'a> {
-    /// The name and the shape, the type of number, and the elements in the file.
-    parts: Vec<(String, Vec<usize>, i32, &'a [u8])>,
-}
-
-impl<'a> Together<'a> {
-    /// Whether it takes a tensor whose elements are `raw`: weights of a convolution by their axes, numbers of floating
-    /// point, as many as the axes say. Matrices are often transposed, and the file's would stay beside them.
-    pub fn take(&mut self, proto: &TensorProto, raw: &'a [u8]) -> bool {
-        let data_type = proto.data_type.unwrap_or(0);
-        let sound = extent(proto).ok().filter(|(dims, bytes)| dims.len() > 2 && *bytes == raw.len() as u64);
-        let shape = sound.and_then(|(dims, _)| dims.iter().map(|&d| usize::try_from(d).ok()).collect());
-        match (kind_of(data_type), shape) {
-            (Some(Kind::Float), Some(shape)) => {
-                self.parts.push((proto.name.clone().unwrap_or_default(), shape, data_type, raw));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The tensors by their names.
-    ///
-    /// # Errors
-    /// If memory is refused. The text goes after the tensors' names.
-    pub fn decode(self) -> Result<Vec<(String, Constant)>, String> {
-        let len = self.parts.iter().map(|(.., data_type, raw)| raw.len() / width(*data_type)).sum();
-        let mut data = large_vec(len).map_err(|error| error.to_string())?;
-        self.parts.iter().for_each(|(.., data_type, raw)| push_floats(*data_type, raw, &mut data));
-        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) =
-            self.parts.into_iter().map(|(name, shape, ..)| (name, shape)).unzip();
-        let tensors = Tensor::in_one(shapes, data);
-        let tensors = tensors.ok_or("have another number of elements than their axes say")?;
-        let constants = tensors.into_iter().map(|tensor| Constant::from_tensor(Arc::new(tensor)));
-        Ok(names.into_iter().zip(constants).collect())
     }
 }
 

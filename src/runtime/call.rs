@@ -15,7 +15,7 @@ use super::executor::Executor;
 use super::map::{CodeMap, Entry};
 use super::share::Share;
 use super::steps::LoadedStep;
-use super::{Place, RunError};
+use super::{Param, Place, RunError};
 use crate::code::BufferSizes;
 use crate::kernels::step::Base;
 
@@ -110,7 +110,7 @@ pub(super) struct Sample<'a, 'o> {
 /// `buffers.sample` is none, else the run steps. Assembly has verified that prepare steps use neither
 /// arena nor inputs nor outputs, and that run steps write nothing but the arena, the outputs and local memory.
 /// `after` is told the number of each step once it is done.
-pub(super) fn execute<P: AsRef<[f32]>>(
+pub(super) fn execute<P: Param>(
     map: &CodeMap,
     steps: &[LoadedStep],
     sizes: &BufferSizes,
@@ -183,7 +183,7 @@ impl Desk {
 }
 
 /// Puts the base pointers of a run into every part, and gives the number of parts.
-fn fill<P: AsRef<[f32]>>(
+fn fill<P: Param>(
     workspace: &mut Workspace,
     sizes: &BufferSizes,
     buffers: Buffers<'_, '_, P>,
@@ -213,7 +213,7 @@ fn local_start(local: &mut AlignedBytes, sizes: &BufferSizes) -> Result<*mut u8,
 }
 
 /// The table of base pointers, local memory left out.
-fn table<P: AsRef<[f32]>>(
+fn table<P: Param>(
     table: &mut Vec<*mut u8>,
     sizes: &BufferSizes,
     buffers: Buffers<'_, '_, P>,
@@ -252,9 +252,9 @@ fn table<P: AsRef<[f32]>>(
     }
     count(Place::Param, params.len(), sizes.params.len())?;
     for (index, (param, &expected)) in params.iter().zip(&sizes.params).enumerate() {
-        let param = param.as_ref();
-        check(Place::Param, index, size_of_val(param), expected)?;
-        table.push(param.as_ptr().cast_mut().cast());
+        let raw = param.raw();
+        check(Place::Param, index, raw.bytes(), expected)?;
+        table.push(raw.start().cast_mut());
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ pub use pool::Pool;
 pub use program::{Loaded, Packed, Scratch};
 
 use crate::target::Isa;
+use crate::tensor::Raw;
 
 /// Why code cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,18 @@ pub enum LoadError {
     /// No memory for constants.
     #[error(transparent)]
     Alloc(#[from] AllocError),
+}
+
+/// A parameter's canonical values.
+pub trait Param {
+    /// They as they lie in memory, row-major: code reads them wherever they begin.
+    fn raw(&self) -> Raw<'_>;
+}
+
+impl<T: AsRef<[f32]> + ?Sized> Param for T {
+    fn raw(&self) -> Raw<'_> {
+        Raw::Numbers(self.as_ref())
+    }
 }
 
 /// What a tensor is for.

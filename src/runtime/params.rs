@@ -5,13 +5,16 @@ mod seed;
 mod table;
 mod write;
 
+pub(crate) use load::read_file;
 pub use load::{Stored, tensors_of_shape};
 pub(crate) use seed::Stream;
 pub use table::{Table, to_safetensors};
 pub use write::{Entry, write_safetensors};
 
+use std::collections::BTreeMap;
+
 use crate::graph::Graph;
-use crate::tensor::Tensor;
+use crate::tensor::{Raw, Tensor};
 
 /// What the keys begin with that a checkpoint has beside its weights, and the one of them that every checkpoint has.
 pub(crate) const TRAINER: &str = "trainer.";
@@ -39,6 +42,24 @@ impl Params {
     pub fn size_bytes(graph: &Graph) -> u64 {
         let bytes = |dims: &[u64]| dims.iter().fold(4u64, |n, &d| n.saturating_mul(d));
         graph.params.iter().fold(0, |sum, p| sum.saturating_add(bytes(&p.dims)))
+    }
+}
+
+/// Copies tensors out of the file of so many bytes that they lie in, unless they are nearly all of it: it would stay in
+/// memory for a few.
+pub(crate) fn leave_file(tensors: Vec<&mut Tensor>, file_bytes: u64) {
+    let in_file = |tensor: &Tensor| match tensor.raw() {
+        Raw::Bytes(bytes) => bytes.len() as u64,
+        Raw::Numbers(_) => 0,
+    };
+    // Some are the same elements.
+    let places: BTreeMap<*const u8, u64> =
+        tensors.iter().map(|tensor| (tensor.raw().start(), in_file(tensor))).collect();
+    let used = places.values().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes));
+    if used < file_bytes - file_bytes / 10 {
+        tensors.into_iter().filter(|tensor| in_file(tensor) > 0).for_each(|tensor| {
+            tensor.data_mut();
+        });
     }
 }
 

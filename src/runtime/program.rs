@@ -7,7 +7,7 @@ use super::call::{Buffers, PackedBytes, Sample, Workspace, execute};
 use super::executor::{Executor, Sequential};
 use super::map::CodeMap;
 use super::steps::LoadedStep;
-use super::{LoadError, RunError};
+use super::{LoadError, Param, RunError};
 use crate::code::{BufferSizes, Code};
 use crate::kernels::step::Step;
 use crate::target::Supported;
@@ -83,7 +83,7 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a parameter is missing or has another size, or memory is refused.
-    pub fn prepare<P: AsRef<[f32]>>(&self, params: &[P]) -> Result<Packed, RunError> {
+    pub fn prepare<P: Param>(&self, params: &[P]) -> Result<Packed, RunError> {
         self.prepare_on(&Sequential, params)
     }
 
@@ -92,11 +92,7 @@ impl Loaded {
     /// # Errors
     ///
     /// As [`Self::prepare`].
-    pub fn prepare_on<P: AsRef<[f32]>>(
-        &self,
-        executor: &dyn Executor,
-        params: &[P],
-    ) -> Result<Packed, RunError> {
+    pub fn prepare_on<P: Param>(&self, executor: &dyn Executor, params: &[P]) -> Result<Packed, RunError> {
         let mut packed = Packed(AlignedBytes::zeroed(self.sizes.packed, self.placement)?);
         self.fill(executor, params, &mut packed)?;
         Ok(packed)
@@ -107,11 +103,11 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a parameter is missing or has another size.
-    pub fn prepare_into<P: AsRef<[f32]>>(&self, params: &[P], packed: &mut Packed) -> Result<(), RunError> {
+    pub fn prepare_into<P: Param>(&self, params: &[P], packed: &mut Packed) -> Result<(), RunError> {
         self.fill(&Sequential, params, packed)
     }
 
-    fn fill<P: AsRef<[f32]>>(
+    fn fill<P: Param>(
         &self,
         executor: &dyn Executor,
         params: &[P],
@@ -142,7 +138,7 @@ impl Loaded {
     /// # Errors
     ///
     /// Where a tensor is missing or has another size; nothing is run then.
-    pub fn run<P: AsRef<[f32]>>(
+    pub fn run<P: Param>(
         &self,
         packed: &Packed,
         params: &[P],
@@ -159,7 +155,7 @@ impl Loaded {
     /// # Errors
     ///
     /// As [`Self::run`].
-    pub fn run_on<P: AsRef<[f32]>>(
+    pub fn run_on<P: Param>(
         &self,
         executor: &dyn Executor,
         packed: &Packed,
@@ -184,7 +180,7 @@ impl Loaded {
     ///
     /// As [`Self::run`].
     #[allow(clippy::too_many_arguments, reason = "those of run_on and one more")]
-    pub fn run_timed<P: AsRef<[f32]>>(
+    pub fn run_timed<P: Param>(
         &self,
         executor: &dyn Executor,
         packed: &Packed,

@@ -7,7 +7,7 @@ use super::{Optimizer, TrainError};
 use crate::graph::{Graph, Param};
 use crate::model::Error;
 use crate::runtime::params::{Entry, STEPS, Stored, TRAINER, Table};
-use crate::tensor::Tensor;
+use crate::tensor::{Raw, Tensor};
 
 /// Weights and moments.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +117,7 @@ impl State {
         let mut entries = self.weight_entries(form);
         let moments = form.moments().zip(&self.moments);
         entries.extend(moments.map(|((key, param), data)| entry(key, param, data)));
-        entries.push(Entry { key: STEPS.to_owned(), dims: vec![2], data: steps });
+        entries.push(Entry { key: STEPS.to_owned(), dims: vec![2], data: Raw::Numbers(steps) });
         entries
     }
 
@@ -157,7 +157,7 @@ pub(super) fn halves(steps: u64) -> [f32; 2] {
 }
 
 fn entry<'a>(key: String, param: &Param, data: &'a [f32]) -> Entry<'a> {
-    Entry { key, dims: param.dims.clone(), data }
+    Entry { key, dims: param.dims.clone(), data: Raw::Numbers(data) }
 }
 
 fn bytes(param: &Param) -> u64 {

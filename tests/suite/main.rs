@@ -33,6 +33,7 @@ mod threads;
 mod traces;
 mod trainer;
 mod training;
+mod weights_in_files;
 mod winograd;
 
 mod syntax;

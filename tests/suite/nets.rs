@@ -66,7 +66,7 @@ impl Net {
         let name = first.and_then(|rest| rest.split(' ').next()).expect("it has an input");
         let graph = graph_of(&self.text.to_string_lossy(), &text, BTreeMap::from([(name.to_owned(), axes)]));
         let weights = std::fs::read(&self.weights).expect("the weights are there");
-        let (params, warnings) = Params::from_safetensors(&weights, &graph, true).expect("the weights fit");
+        let (params, warnings) = Params::from_safetensors(weights, &graph, true).expect("the weights fit");
         assert_eq!(warnings, []);
         let samples = self.input.shape()[0];
         let len = self.input.data().len() / samples;

@@ -73,7 +73,7 @@ pub fn node_tests() -> Vec<NodeTest> {
 impl NodeTest {
     /// The case as text with inputs and weights.
     pub fn import(&self) -> Result<Case, String> {
-        let network = read(&self.model, None).map_err(|e| e.to_string())?;
+        let network = read(self.model.clone(), None).map_err(|e| e.to_string())?;
         let (bindings, inputs) = bind(&network, &self.inputs);
         let imported = import(&network, &bindings, &Settings::default()).map_err(|e| e.to_string())?;
         let weights: Vec<(String, Tensor)> =

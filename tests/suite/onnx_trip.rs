@@ -32,7 +32,7 @@ fn exported(path: &str, sizes: &[(&str, u64)]) -> (convc::Program, Vec<u8>) {
 }
 
 fn imported(path: &str, bytes: &[u8], flat: bool) -> Import {
-    let network = read(bytes, None).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let network = read(bytes.to_vec(), None).unwrap_or_else(|e| panic!("{path}: {e}"));
     let settings = Settings { flat, ..Settings::default() };
     import(&network, &Bindings::default(), &settings).unwrap_or_else(|e| panic!("{path}: {e}"))
 }

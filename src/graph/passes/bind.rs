@@ -39,7 +39,7 @@ pub fn bind(graph: &Graph, values: &[Tensor]) -> Graph {
 
 fn known<'a>(graph: &Graph, value: Value, values: &'a [Tensor]) -> Option<&'a Tensor> {
     let Op::Param(i) = graph.node(value).op else { return None };
-    values.get(i as usize).filter(|tensor| tensor.data().len() <= MOST)
+    values.get(i as usize).filter(|tensor| tensor.len() <= MOST)
 }
 
 fn constant(rewrite: &mut Rewrite<'_>, of: &Node, ty: &Type, data: &[f32]) -> Value {

@@ -1,15 +1,19 @@
 //! Values from a safetensors file, checked against the graph.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
-use super::{Params, STEPS, TRAINER, tensor};
+use super::{Params, STEPS, TRAINER, leave_file, tensor};
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean};
 use crate::graph::{Graph, Param, ParamRole};
+use crate::io::{FileError, safe_file};
 use crate::limits;
+use crate::runtime::large_vec;
 use crate::tensor::Tensor;
 
 /// Tensors that a message lists at the most.
@@ -24,17 +28,19 @@ impl Params {
     /// Every parameter takes the tensor of its key, or of the first of its aliases that is there. A
     /// PReLU of C slopes may find one for all. `NAME.w` and `NAME.b` stand for `NAME.weight` and `NAME.bias`. Tensors that no parameter takes give a warning, or
     /// with `strict` an error; `num_batches_tracked`, which PyTorch stores beside each batchnorm, is
-    /// passed over. On success the warnings come with the values.
+    /// passed over. Numbers of f32 stay where they lie in the bytes if they are nearly all of them. On success the warnings
+    /// come with the values.
     ///
     /// # Errors
     /// All that is wrong: a file that is no safetensors or lies about its sizes, and for each
     /// parameter a missing tensor, a wrong shape or another type of number.
     pub fn from_safetensors(
-        bytes: &[u8],
+        bytes: impl Into<Bytes>,
         graph: &Graph,
         strict: bool,
     ) -> Result<(Params, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let file = read(bytes).map_err(|reason| {
+        let bytes = bytes.into();
+        let file = read(&bytes).map_err(|reason| {
             vec![about_file(graph, Code::WeightFile, "the weight file is damaged").note(reason)]
         })?;
         let found: Vec<Option<&str>> = graph.params.iter().map(|p| key_in(&file, p)).collect();
@@ -43,7 +49,7 @@ impl Params {
         let mut tensors = Vec::with_capacity(graph.params.len());
         for (param, key) in graph.params.iter().zip(&found) {
             let value = match key.and_then(|key| Some((key, file.get(key)?))) {
-                Some((key, view)) => value(param, key, view),
+                Some((key, view)) => value(param, key, view, &bytes),
                 None => Err(Box::new(missing(param, &file, &used))),
             };
             match value {
@@ -55,8 +61,17 @@ impl Params {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(diagnostics);
         }
+        leave_file(tensors.iter_mut().collect(), bytes.len() as u64);
         Ok((Params { tensors }, diagnostics))
     }
+}
+
+/// Reads a file of weights, as [`safe_file::read`], into memory whose pages are few and large.
+///
+/// # Errors
+/// As [`safe_file::read`].
+pub(crate) fn read_file(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
+    safe_file::read_into(path, limit_bytes, |length| large_vec(length).ok())
 }
 
 /// A safetensors file in memory, whose tensors are taken one by one.
@@ -171,12 +186,18 @@ fn short(key: &str) -> Option<String> {
     stem.or_else(|| key.strip_suffix("ias").filter(|stem| stem.ends_with(".b"))).map(str::to_owned)
 }
 
-/// Converts a tensor to what a parameter wants.
-fn value(param: &Param, key: &str, view: &TensorView<'_>) -> Result<Tensor, Box<Diagnostic>> {
+/// Converts a tensor of a file to what a parameter wants.
+fn value(param: &Param, key: &str, view: &TensorView<'_>, file: &Bytes) -> Result<Tensor, Box<Diagnostic>> {
     let fits = same(&param.dims, view.shape());
     let one_slope = param.role == ParamRole::Slope && view.shape() == [1];
     if !fits && !one_slope {
         return Err(Box::new(wrong_shape(param, key, view.shape())));
+    }
+    if fits
+        && view.dtype() == Dtype::F32
+        && let Some(tensor) = Tensor::in_file(view.shape(), file.slice_ref(view.data()))
+    {
+        return Ok(tensor);
     }
     let Some(mut elements) = elements(view) else {
         let message =

@@ -48,7 +48,7 @@ pub fn to_safetensors(table: &Table) -> io::Result<Vec<u8>> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, tensor) in table {
         let dims = tensor.shape().iter().map(|&d| d as u64).collect();
-        entries.push(Entry { key: key.clone(), dims, data: tensor.data() });
+        entries.push(Entry { key: key.clone(), dims, data: tensor.raw() });
     }
     let mut bytes = Vec::new();
     write_safetensors(&mut entries, &BTreeMap::new(), &mut bytes)?;

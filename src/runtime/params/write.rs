@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use crate::tensor::Raw;
+
 /// A tensor of a file.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
@@ -12,7 +14,7 @@ pub struct Entry<'a> {
     /// Its axes.
     pub dims: Vec<u64>,
     /// Its elements, row-major.
-    pub data: &'a [f32],
+    pub data: Raw<'a>,
 }
 
 /// Numbers that are made bytes at a time.
@@ -39,7 +41,7 @@ pub fn write_safetensors(
     let mut end = 0u64;
     for entry in &*entries {
         let (start, key) = (end, quoted(&entry.key));
-        end += 4 * entry.data.len() as u64;
+        end += entry.data.bytes() as u64;
         let shape: Vec<String> = entry.dims.iter().map(u64::to_string).collect();
         let shape = shape.join(",");
         let _ = write!(
@@ -58,11 +60,20 @@ pub fn write_safetensors(
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
     let mut bytes = [0u8; 4 * CHUNK];
-    for chunk in entries.iter().flat_map(|entry| entry.data.chunks(CHUNK)) {
-        for (place, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(chunk) {
-            *place = value.to_le_bytes();
+    for entry in &*entries {
+        let numbers = match entry.data {
+            Raw::Numbers(numbers) => numbers,
+            Raw::Bytes(bytes) => {
+                out.write_all(bytes)?;
+                continue;
+            }
+        };
+        for chunk in numbers.chunks(CHUNK) {
+            for (place, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(chunk) {
+                *place = value.to_le_bytes();
+            }
+            out.write_all(&bytes[..4 * chunk.len()])?;
         }
-        out.write_all(&bytes[..4 * chunk.len()])?;
     }
     Ok(())
 }
@@ -92,8 +103,11 @@ mod tests {
     fn keys_notes_and_numbers_come_back() {
         let data: Vec<f32> = (0..3000).map(|i| i as f32 / 7.0).collect();
         let keys = ["b \"quoted\"", "a\\b\n\u{1}é", "c"];
-        let entry =
-            |key: &str, n: usize| Entry { key: key.into(), dims: vec![n as u64, 1], data: &data[..n] };
+        let entry = |key: &str, n: usize| Entry {
+            key: key.into(),
+            dims: vec![n as u64, 1],
+            data: Raw::Numbers(&data[..n]),
+        };
         let mut entries: Vec<Entry> = keys.iter().zip([3000, 7, 0]).map(|(key, n)| entry(key, n)).collect();
         let notes = BTreeMap::from([("seed".to_owned(), "\"7\"".to_owned())]);
         let mut bytes = Vec::new();

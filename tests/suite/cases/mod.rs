@@ -148,7 +148,7 @@ impl Case {
             (name.clone(), axes.iter().map(|&d| d as u64).collect())
         });
         let graph = graph_of(&self.name, &self.text, axes.collect());
-        match Params::from_safetensors(&self.weights, &graph, true) {
+        match Params::from_safetensors(self.weights.clone(), &graph, true) {
             Ok((params, warnings)) => {
                 assert_eq!(warnings, [], "{}", self.name);
                 (graph, params)

@@ -65,7 +65,7 @@ fn whole_networks_keep_the_batch_axis_where_each_sample_is_by_itself() {
 #[test]
 fn open_sizes_are_bound_or_asked_for() {
     let net = Net::new(13).input("x", dims!["batch", 3, "height", "?"]).only("Relu", &["x"], vec![]);
-    let read = convc::onnx::read(&net.bytes(), None).expect("reads");
+    let read = convc::onnx::read(net.bytes(), None).expect("reads");
     let axes = read.inputs()[0].axes.clone().expect("axes");
     let open = |s: &str| InputAxis::Open(s.to_owned());
     assert_eq!(axes, [open("batch"), InputAxis::Fixed(3), open("height"), open("W")]);
@@ -89,7 +89,7 @@ fn inputs_become_words() {
     for name in names {
         net = net.input(name, dims![2]);
     }
-    let read = convc::onnx::read(&net.only("Sum", &names, vec![]).bytes(), None).expect("reads");
+    let read = convc::onnx::read(net.only("Sum", &names, vec![]).bytes(), None).expect("reads");
     let words: Vec<String> = read.inputs().into_iter().map(|i| i.word).collect();
     assert_eq!(words, ["x", "input_1", "x_2", "output_", "_n_"]);
 }
@@ -102,7 +102,7 @@ fn parameters_are_found_and_bound() {
         .whole_input("shape", dims![2])
         .node("Conv", &["x", "w"], &["c"], vec![])
         .only("Reshape", &["c", "shape"], vec![]);
-    let read = convc::onnx::read(&net.bytes(), None).expect("reads");
+    let read = convc::onnx::read(net.bytes(), None).expect("reads");
     let parameters: Vec<bool> = read.inputs().iter().map(|i| i.parameter).collect();
     assert_eq!(parameters, [false, true, true]);
     let error = net.fails();

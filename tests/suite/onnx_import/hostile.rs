@@ -11,19 +11,19 @@ fn relu() -> Net {
 }
 
 fn rejected(net: &Net) -> String {
-    read(&net.bytes(), None).expect_err("it is not sound").to_string()
+    read(net.bytes(), None).expect_err("it is not sound").to_string()
 }
 
 #[test]
 fn all_prefixes_of_a_file_are_refused_or_read() {
     let bytes = relu().weight("w", &[4, 4]).bytes();
     for end in 0..bytes.len() {
-        if let Ok(network) = read(&bytes[..end], None) {
+        if let Ok(network) = read(bytes[..end].to_vec(), None) {
             let _ = convc::onnx::lower(&network, &Default::default());
         }
     }
-    assert!(read(b"", None).is_err());
-    assert!(read(b"not an ONNX file at all", None).is_err());
+    assert!(read(Vec::new(), None).is_err());
+    assert!(read(&b"not an ONNX file at all"[..], None).is_err());
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn tensors_that_do_not_fit() {
     assert!(with(floats("w", &[i64::MAX, i64::MAX], &[])).contains("too large"));
     // Types that are not read matter only where they are used.
     let strings = TensorProto { data_type: Some(8), ..floats("w", &[1], &[]) };
-    assert!(read(&relu().init(strings.clone()).bytes(), None).is_ok());
+    assert!(read(relu().init(strings.clone()).bytes(), None).is_ok());
     let used = Net::new(13).input("x", dims![2]).init(strings).only("Add", &["x", "w"], vec![]);
     assert!(used.fails().contains("\"w\" has ONNX's type 8"));
 }
@@ -109,7 +109,7 @@ fn external_data_stays_beneath_the_folder() {
         Net::new(13).input("x", dims![n]).init(tensor).only("Add", &["x", "w"], vec![]).bytes()
     };
     let load = |entries: &[(&str, &str)], n| {
-        read(&net(entries, n), Some(folder.path())).map(|_| ()).map_err(|e| e.to_string())
+        read(net(entries, n), Some(folder.path())).map(|_| ()).map_err(|e| e.to_string())
     };
     assert_eq!(load(&[("location", "w.bin")], 3), Ok(()));
     assert_eq!(load(&[("location", "w.bin"), ("offset", "4"), ("length", "8")], 2), Ok(()));
@@ -128,7 +128,7 @@ fn external_data_stays_beneath_the_folder() {
         let error = load(&entries, n).expect_err("refused");
         assert!(error.contains(part), "{entries:?}: {error}");
     }
-    let no_folder = read(&net(&[("location", "w.bin")], 3), None).expect_err("refused").to_string();
+    let no_folder = read(net(&[("location", "w.bin")], 3), None).expect_err("refused").to_string();
     assert!(no_folder.contains("does not come from a folder"));
     // One small file for many tensors.
     let mut many = Net::new(13).input("x", dims![3]).only("Relu", &["x"], vec![]);
@@ -143,7 +143,7 @@ fn external_data_stays_beneath_the_folder() {
         };
         many = many.init(tensor);
     }
-    let error = read(&many.bytes(), Some(folder.path())).expect_err("refused").to_string();
+    let error = read(many.bytes(), Some(folder.path())).expect_err("refused").to_string();
     assert!(error.contains("at most 24 are allowed"), "{error}");
 }
 

@@ -182,7 +182,7 @@ impl Net {
     }
 
     pub fn try_lower(&self, bindings: &Bindings) -> Result<Draft, OnnxError> {
-        let draft = convc::onnx::lower(&convc::onnx::read(&self.bytes(), None)?, bindings)?;
+        let draft = convc::onnx::lower(&convc::onnx::read(self.bytes(), None)?, bindings)?;
         if let Err(why) = check_text(&draft) {
             panic!("the language does not take the draft: {why}");
         }

@@ -348,7 +348,7 @@ fn mutated_files_are_refused_or_imported() {
         bindings.sizes.insert(symbol.to_owned(), 8);
     }
     for seed in &seeds {
-        let network = read(&seed.encode_to_vec(), None).expect("the seeds are sound");
+        let network = read(seed.encode_to_vec(), None).expect("the seeds are sound");
         lower(&network, &bindings).expect("the seeds can be imported");
     }
     let mut random = Random(20_240_607);
@@ -356,7 +356,7 @@ fn mutated_files_are_refused_or_imported() {
     for i in 0..count {
         let bytes = mutated(&mut random, &seeds);
         let start = Instant::now();
-        if let Ok(network) = read(&bytes, None) {
+        if let Ok(network) = read(bytes, None) {
             reached += 1;
             match lower(&network, &bindings) {
                 Ok(draft) => {
