@@ -51,6 +51,7 @@ pub mod kernels;
 pub mod limits;
 pub mod model;
 pub mod onnx;
+mod pages;
 pub mod pipeline;
 pub mod plan;
 pub mod runtime;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::pages::{large_vec, large_zeros};
 use store::Store;
 
 pub use store::Raw;
@@ -29,21 +30,22 @@ pub struct Tensor {
     at: Range<usize>,
 }
 
+/// Elements of padding that reach a cache line from anywhere.
+const PADDING: usize = LINE / size_of::<f32>();
+
 /// Nothing but padding up to a cache line, with room for so many elements; or none where there is no memory for them.
 fn room(len: usize) -> Option<Vec<f32>> {
-    let mut all: Vec<f32> = Vec::new();
-    all.try_reserve_exact(len.checked_add(LINE / size_of::<f32>())?).ok()?;
-    let start = all.as_ptr().align_offset(LINE).min(all.capacity() - len);
+    let mut all: Vec<f32> = large_vec(len.checked_add(PADDING)?)?;
+    let start = all.as_ptr().align_offset(LINE).min(PADDING);
     all.resize(start, 0.0);
     Some(all)
 }
 
 /// Zeros from a cache line on, and where they are; or none where there is no memory for them.
 fn zeros(len: usize) -> Option<(Vec<f32>, Range<usize>)> {
-    let mut all = room(len)?;
-    let at = all.len()..all.len() + len;
-    all.resize(at.end, 0.0);
-    Some((all, at))
+    let all = large_zeros(len.checked_add(PADDING)?)?;
+    let start = all.as_ptr().align_offset(LINE).min(PADDING);
+    Some((all, start..start + len))
 }
 
 impl PartialEq for Tensor {

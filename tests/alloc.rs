@@ -214,6 +214,26 @@ fn running_a_model_into_given_memory_allocates_nothing() {
     }
 }
 
+/// A run that is given no memory makes its outputs; what lies between is there from the run before.
+#[test]
+fn runs_keep_what_lies_between_for_the_next() {
+    let _alone = ALONE.lock();
+    let model = convc::Model::from_path("examples/lenet.conv").expect("the example parses");
+    let digit = vec![0.25; 28 * 28];
+    let digit = convc::TensorView::new(&[1, 28, 28], &digit).expect("the lengths agree");
+    for threads in [1, 2] {
+        let pool = std::sync::Arc::new(Pool::new(threads).with_grain(1));
+        let program = model.compile(&convc::Options::default().pool(pool.clone())).expect("it compiles");
+        let first = program.run(&[digit]).expect("it runs");
+        let outputs = allocations(&pool, || drop(program.outputs_for(&[digit]).expect("there is memory")));
+        let run = allocations(&pool, || {
+            let again = program.run(&[digit]).expect("it runs");
+            assert!(again == first);
+        });
+        assert_eq!(run, outputs + 1, "the outputs, and a list of them, on {threads} threads");
+    }
+}
+
 #[test]
 fn programs_are_shared_and_sent_among_threads() {
     fn shared<T: Send + Sync>() {}

@@ -12,11 +12,11 @@ use super::report::plural;
 use super::run::save::folder_of;
 use super::values::Named;
 use crate::diag::did_you_mean;
+use crate::io::safe_file;
 use crate::limits;
 use crate::model::Model;
 use crate::onnx::import::{self, Import, Settings};
 use crate::onnx::{self, Bindings, InputAxis, Network, NetworkInput, OnnxError};
-use crate::runtime::params::read_file;
 use crate::source::Source;
 use crate::tensor::Tensor;
 
@@ -46,8 +46,8 @@ pub(super) fn read(path: &Path, given: &Given<'_>) -> Result<(Network, Bindings,
 /// Reads a network, and says how long its bytes and their meaning took.
 fn read_timed(path: &Path) -> Result<(Network, Opening), Failure> {
     let start = Instant::now();
-    let bytes =
-        read_file(path, limits::WEIGHT_FILE_BYTES.min(memory::default_limit())).map_err(Failure::file)?;
+    let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES.min(memory::default_limit()))
+        .map_err(Failure::file)?;
     let load = start.elapsed();
     let start = Instant::now();
     let network = onnx::read(bytes, Some(folder_of(path))).map_err(|e| failure(path, &e))?;

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::{FileError, reason};
+use crate::pages::large_vec;
 
 /// Opens a regular file; symbolic links are followed. Returns it with its length in bytes.
 ///
@@ -36,27 +37,12 @@ pub fn open(path: &Path) -> Result<(File, u64), FileError> {
 /// # Errors
 /// If it cannot be read, is not a regular file, or is longer than `limit_bytes`.
 pub fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
-    read_into(path, limit_bytes, |length| {
-        let mut room = Vec::new();
-        room.try_reserve_exact(length).ok().map(|()| room)
-    })
-}
-
-/// As [`read`], into what `room` gives for a number of bytes; none where there is no memory for them.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn read_into(
-    path: &Path,
-    limit_bytes: u64,
-    room: impl FnOnce(usize) -> Option<Vec<u8>>,
-) -> Result<Vec<u8>, FileError> {
     let (file, length) = open(path)?;
     let too_large = |bytes| FileError::TooLarge { path: path.into(), bytes, limit: limit_bytes };
     if length > limit_bytes {
         return Err(too_large(length));
     }
-    let mut bytes = usize::try_from(length).ok().and_then(room).ok_or_else(|| too_large(length))?;
+    let mut bytes = usize::try_from(length).ok().and_then(large_vec).ok_or_else(|| too_large(length))?;
     // A file may grow while it is read, and some in /proc say that they are empty.
     let read = file.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|e| FileError::Open { path: path.into(), reason: reason(&e) })?;

@@ -47,7 +47,7 @@ use crate::io::safe_file;
 use crate::limits;
 use crate::onnx::import::{Import, Settings};
 use crate::onnx::{self, Bindings};
-use crate::runtime::params::{Table, read_file, tensors_of_shape};
+use crate::runtime::params::{Table, tensors_of_shape};
 use crate::source::Source;
 use crate::syntax::{self, ast};
 
@@ -103,7 +103,7 @@ impl Model {
     /// [`Error::File`] if it cannot be read, [`Error::Onnx`] if it cannot be imported.
     pub fn from_onnx(path: impl AsRef<Path>, bindings: &Bindings) -> Result<Model, Error> {
         let path = path.as_ref();
-        let bytes = read_file(path, limits::WEIGHT_FILE_BYTES)?;
+        let bytes = safe_file::read(path, limits::WEIGHT_FILE_BYTES)?;
         let network = onnx::read(bytes, path.parent())?;
         Model::from_network(&path.display().to_string(), &network, bindings)
     }

@@ -1,6 +1,6 @@
 //! A compiled model for one size of its inputs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::stages::{Stats, machine_code, timed, within_memory};
@@ -51,6 +51,8 @@ pub struct Program {
     packed: Packed,
     /// None where no step is worth splitting.
     pool: Option<Arc<Pool>>,
+    /// What the last run that brought no memory of its own has used, for so many threads.
+    spare: Mutex<Option<(usize, Scratch)>>,
 }
 
 /// Memory for one run at a time.
@@ -102,6 +104,7 @@ impl Program {
             placed,
             packed,
             pool,
+            spare: Mutex::default(),
         })
     }
 
@@ -124,6 +127,7 @@ impl Program {
             placed: Arc::clone(&self.placed),
             packed,
             pool,
+            spare: Mutex::default(),
         })
     }
 
@@ -195,6 +199,9 @@ impl Program {
     /// Runs the program. Inputs are in the model's order, each of the axes of its port, or of `[N]` and
     /// these where it is batched; outputs follow. Every sample is computed by itself.
     ///
+    /// The memory for what lies between is kept for the next run; runs at the same time make their own. With
+    /// [`Program::run_into`] the outputs' is the caller's, too.
+    ///
     /// # Errors
     /// [`Error::Input`] where shapes do not fit, [`Error::Memory`] where memory is refused.
     pub fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
@@ -208,8 +215,20 @@ impl Program {
     pub fn run_on(&self, executor: &dyn Executor, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>, Error> {
         let mut outputs = self.outputs_for(inputs)?;
         let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
-        self.run_into_on(executor, &mut self.scratch_for(executor.threads())?, inputs, &mut slices)?;
-        Ok(outputs)
+        let threads = executor.threads();
+        let kept = self.spare().take();
+        let mut scratch = match kept {
+            Some((of, scratch)) if of == threads => scratch,
+            _ => self.scratch_for(threads)?,
+        };
+        let result = self.run_into_on(executor, &mut scratch, inputs, &mut slices);
+        *self.spare() = Some((threads, scratch));
+        result.map(|()| outputs)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<(usize, Scratch)>> {
+        // Nothing is done while it is locked but to take or to put.
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Zeroed outputs of the shapes that inputs of these shapes give, for [`Program::run_into`].

@@ -7,7 +7,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::graph::{FileRef, Graph};
 use crate::io::safe_file;
 use crate::limits;
-use crate::runtime::params::{Params, read_file};
+use crate::runtime::params::Params;
 use crate::runtime::{AllocError, Fenced, Param, Placement};
 use crate::tensor::{Raw, Tensor};
 
@@ -66,7 +66,7 @@ pub(super) fn weights(model: &Model, options: &Options, graph: &Graph) -> Result
         }
     };
     let limit = options.memory.unwrap_or(limits::WEIGHT_FILE_BYTES).min(limits::WEIGHT_FILE_BYTES);
-    let bytes = read_file(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
+    let bytes = safe_file::read(&path, limit).map_err(|e| match (&options.weights, &graph.weights) {
         (None, Some(file)) => at(model, file, e.into()),
         _ => e.into(),
     })?;

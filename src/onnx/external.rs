@@ -8,6 +8,7 @@ use super::error::OnnxError;
 use super::proto::StringStringEntry;
 use crate::io::FileError;
 use crate::io::safe_file;
+use crate::pages::large_vec;
 
 /// The files that a model's tensors lie in, with how much was read of each.
 pub struct External<'a> {
@@ -72,9 +73,9 @@ impl<'a> External<'a> {
         }
         let failed = |e: std::io::Error| FileError::Open { path: path.clone(), reason: e.to_string() };
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        let room = usize::try_from(length).ok().and_then(|n| bytes.try_reserve_exact(n).ok());
-        room.ok_or_else(|| wrong(format!("has {length} bytes, more than the memory holds")))?;
+        let room = usize::try_from(length).ok().and_then(large_vec);
+        let mut bytes =
+            room.ok_or_else(|| wrong(format!("has {length} bytes, more than the memory holds")))?;
         file.take(length).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 != length {
             return Err(wrong("changed while it was read".to_owned()));

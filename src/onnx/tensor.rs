@@ -8,7 +8,7 @@ use half::{bf16, f16};
 
 use super::proto::TensorProto;
 use crate::limits;
-use crate::runtime::large_vec;
+use crate::pages::large_vec;
 use crate::tensor::Tensor;
 
 /// A tensor that is known at import. Invariant: there are as many elements as the axes say.
@@ -294,7 +294,8 @@ pub fn decode(proto: TensorProto, elsewhere: Option<Bytes>) -> Result<Option<Con
     }
     let constant = match (kind, raw) {
         (Kind::Float, Some(raw)) => {
-            let mut data = large_vec(raw.len() / width(data_type)).map_err(|error| error.to_string())?;
+            let data = large_vec(raw.len() / width(data_type));
+            let mut data = data.ok_or_else(|| format!("has {bytes} bytes, more than the memory holds"))?;
             push_floats(data_type, raw, &mut data);
             Constant::floats(&dims, data)
         }

@@ -1,21 +1,18 @@
 //! Zeroed memory at cache line boundaries or beside pages that cannot be accessed, or an error.
 //!
-//! Nothing of a large buffer is touched before it is used, for the system's pages are zero already, and on Linux huge pages are
-//! asked for: a fault for each 4 KiB takes longer than what is written there.
+//! Nothing of a large buffer is touched before it is used, for the system's pages are zero already.
 
 #![allow(unsafe_code, reason = "allocates memory that is zeroed, aligned or fenced, and may be refused")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
+use crate::pages::advise;
+
 /// The alignment of every buffer that is not the caller's.
 pub(crate) const ALIGN: usize = 64;
 /// The bytes of a number; code needs no other alignment.
 const WORD: usize = size_of::<f32>();
-/// The bytes and the alignment of a huge page.
-#[cfg(target_os = "linux")]
-const HUGE: usize = 2 << 20;
-
 /// Memory that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no memory for {bytes} bytes")]
@@ -157,34 +154,6 @@ impl Drop for AlignedBytes {
             }
         }
     }
-}
-
-/// An empty vector with room for `len` elements, for which huge pages are asked where that is much.
-///
-/// # Errors
-/// Where memory is refused.
-pub(crate) fn large_vec<T: Copy>(len: usize) -> Result<Vec<T>, AllocError> {
-    let mut data = Vec::new();
-    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
-    data.try_reserve_exact(len).map_err(|_| AllocError { bytes })?;
-    advise(data.spare_capacity_mut());
-    Ok(data)
-}
-
-/// Asks for huge pages where whole ones lie in memory that will be written.
-fn advise<T>(memory: &mut [T]) {
-    #[cfg(target_os = "linux")]
-    {
-        let start: *mut u8 = memory.as_mut_ptr().cast();
-        let before = start.align_offset(HUGE);
-        let whole = size_of_val(memory).saturating_sub(before) / HUGE * HUGE;
-        if whole > 0 {
-            // SAFETY: the range lies in `memory`, borrowed alone. Advice changes no contents; where it is refused, pages are small.
-            unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_HUGEPAGE) };
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = memory;
 }
 
 /// Numbers at a placement: for tensors that a program is given, as its own buffers are placed by

@@ -17,7 +17,6 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buffer::large_vec;
 pub use buffer::{AllocError, Fenced, Placement};
 pub use executor::{Executor, Sequential};
 pub use pool::Pool;

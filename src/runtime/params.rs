@@ -5,7 +5,6 @@ mod seed;
 mod table;
 mod write;
 
-pub(crate) use load::read_file;
 pub use load::{Stored, tensors_of_shape};
 pub(crate) use seed::Stream;
 pub use table::{Table, to_safetensors};

@@ -1,7 +1,6 @@
 //! Values from a safetensors file, checked against the graph.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 
 use bytes::Bytes;
 use half::{bf16, f16};
@@ -11,9 +10,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use super::{Params, STEPS, TRAINER, leave_file, tensor};
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean};
 use crate::graph::{Graph, Param, ParamRole};
-use crate::io::{FileError, safe_file};
 use crate::limits;
-use crate::runtime::large_vec;
 use crate::tensor::Tensor;
 
 /// Tensors that a message lists at the most.
@@ -64,14 +61,6 @@ impl Params {
         leave_file(tensors.iter_mut().collect(), bytes.len() as u64);
         Ok((Params { tensors }, diagnostics))
     }
-}
-
-/// Reads a file of weights, as [`safe_file::read`], into memory whose pages are few and large.
-///
-/// # Errors
-/// As [`safe_file::read`].
-pub(crate) fn read_file(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, FileError> {
-    safe_file::read_into(path, limit_bytes, |length| large_vec(length).ok())
 }
 
 /// A safetensors file in memory, whose tensors are taken one by one.
