@@ -8,7 +8,7 @@ use super::console::{Console, Format, shown};
 use super::failure::{Failure, Outcome};
 use super::models::{self, Finding};
 use super::report;
-use super::values::{self, Sizes};
+use super::values::Sizes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,9 +23,8 @@ pub(super) struct Args {
     #[arg(value_name = "MODEL", required = true)]
     files: Vec<PathBuf>,
 
-    /// Sizes that the models leave open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
+    #[command(flatten)]
+    size: Sizes,
 
     /// Check only the model of this name
     #[arg(long = "model", value_name = "NAME")]
@@ -46,8 +45,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     let mut wrong = false;
     let mut documents = Vec::new();
     for file in &args.files {
-        let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-        match models::findings(file, args.model.as_deref(), sizes) {
+        match models::findings(file, args.model.as_deref(), &args.size.0) {
             Ok(found) => {
                 wrong |= found.diagnostics.iter().any(|d| d.is_error());
                 match args.format {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::models::Opened;
 use super::networks::Given;
-use super::values::{self, Named, Sizes};
+use super::values::{Named, Sizes};
 
 /// The arguments of every command that opens one model.
 #[derive(clap::Args)]
@@ -14,9 +14,8 @@ pub(super) struct Choice {
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// Sizes that the model leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
+    #[command(flatten)]
+    size: Sizes,
 
     /// The model of a file with several
     #[arg(long = "model", id = "model_name", value_name = "NAME")]
@@ -31,7 +30,7 @@ impl Choice {
 
     /// The sizes given.
     pub(super) fn sizes(&self) -> &[(String, u64)] {
-        self.size.as_ref().map_or(&[], |s| &s.0)
+        &self.size.0
     }
 
     /// Opens the model.

@@ -34,9 +34,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "OUT.conv")]
     output: Option<PathBuf>,
 
-    /// Sizes that the network leaves open, such as H=480,W=640
-    #[arg(long, value_name = "SIZES", value_parser = values::sizes)]
-    size: Option<Sizes>,
+    #[command(flatten)]
+    size: Sizes,
 
     /// Bind an input to the numbers in a file, as weights are; may be repeated
     #[arg(long, value_name = "NAME=FILE", value_parser = values::named())]
@@ -78,8 +77,7 @@ pub(super) fn execute(args: &Args, console: &mut Console) -> Result<Outcome, Fai
     if let Some(unnamed) = args.constant.iter().find(|c| c.name.is_none()) {
         return Err(Failure::usage(format!("--constant {}: it is NAME=FILE", shown(&unnamed.file))));
     }
-    let sizes = args.size.as_ref().map_or(&[][..], |s| &s.0);
-    let given = Given { inputs: &args.constant, sizes, only_constants: true };
+    let given = Given { inputs: &args.constant, sizes: &args.size.0, only_constants: true };
     let (network, bindings, _) = networks::read(&args.network, &given)?;
     let named = weights_file.file_name().map(|n| n.to_string_lossy().into_owned());
     let imported = networks::import(&args.network, &network, &bindings, named, args.flat)?;

@@ -3,13 +3,56 @@
 use crate::code::Backend;
 use crate::model::Math;
 
-/// `H=480,W=640`.
+/// `H=480,W=640`: each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sizes(pub(super) Vec<(String, u64)>);
 
+#[derive(clap::Args)]
+struct SizeOptions {
+    /// Sizes that the model leaves open, such as H=480,W=640; may be repeated
+    #[arg(long = "size", value_name = "SIZES", value_parser = sizes)]
+    given: Vec<Sizes>,
+}
+
+impl clap::FromArgMatches for Sizes {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Sizes, clap::Error> {
+        let mut sizes = Sizes::default();
+        for size in SizeOptions::from_arg_matches(matches)?.given.into_iter().flat_map(|s| s.0) {
+            let twice = |text| clap::Error::raw(clap::error::ErrorKind::ValueValidation, text);
+            sizes.add(size).map_err(|text| twice(format!("--size: {text}")))?;
+        }
+        Ok(sizes)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Sizes::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Sizes {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        SizeOptions::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        SizeOptions::augment_args_for_update(command)
+    }
+}
+
+impl Sizes {
+    fn add(&mut self, (name, value): (String, u64)) -> Result<(), String> {
+        if self.0.iter().any(|(n, _)| *n == name) {
+            return Err(format!("{name} is given twice"));
+        }
+        self.0.push((name, value));
+        Ok(())
+    }
+}
+
 /// Reads [`Sizes`].
-pub(super) fn sizes(text: &str) -> Result<Sizes, String> {
-    let mut sizes: Vec<(String, u64)> = Vec::new();
+fn sizes(text: &str) -> Result<Sizes, String> {
+    let mut sizes = Sizes::default();
     for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
         let (name, value) =
             part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=NUMBER, like H=480"))?;
@@ -21,12 +64,9 @@ pub(super) fn sizes(text: &str) -> Result<Sizes, String> {
         if value == 0 || value > crate::limits::DIM {
             return Err(format!("{name}={value} is outside 1..{}", crate::limits::DIM));
         }
-        if sizes.iter().any(|(n, _)| n == name) {
-            return Err(format!("{name} is given twice"));
-        }
-        sizes.push((name.to_owned(), value));
+        sizes.add((name.to_owned(), value))?;
     }
-    if sizes.is_empty() { Err("no size is given".to_owned()) } else { Ok(Sizes(sizes)) }
+    if sizes.0.is_empty() { Err("no size is given".to_owned()) } else { Ok(sizes) }
 }
 
 /// Whether a text is a name of the language, with the dots of names in blocks.

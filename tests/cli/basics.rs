@@ -37,7 +37,7 @@ fn every_flag_has_a_sentence() {
 #[test]
 fn usage_errors_exit_with_2_and_leave_stdout_alone() {
     let sandbox = Sandbox::with_model(SAME);
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 17] = [
         &[],
         &["nonsense"],
         &["run"],
@@ -53,6 +53,7 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         &["run", "m.conv", "--size", "H=8,W=8", "-o", "out.gif"],
         &["run", "m.conv", "--size", "H=8,W=8", "-o", "out"],
         &["run", "m.conv", "--size", "Q=8"],
+        &["explain", "m.conv", "--size", "H=8,W=8", "--size", "H=9"],
         &["emit", "--stage", "soup", "m.conv"],
     ];
     for arguments in cases {
@@ -107,7 +108,7 @@ fn a_closed_pipe_ends_quietly() {
     for arguments in [
         &["explain", "m.conv", "--size", "H=8,W=8"][..],
         &["emit", "--stage", "clif", "m.conv", "--size", "H=8,W=8"],
-        &["run", "m.conv", "--size", "H=8,W=8"],
+        &["run", "m.conv", "--size", "H=8", "--size=W=8"],
         &["--help"],
     ] {
         let mut command = sandbox.command(arguments);
