@@ -64,5 +64,7 @@ pub mod train;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+/// What [`Model::from_onnx_bytes`] takes: of a `Vec<u8>` without a copy.
+pub use bytes::Bytes;
 pub use model::{Error, Math, Model, Options, Port, Program, Session};
 pub use tensor::{Tensor, TensorView};

@@ -1,10 +1,7 @@
 //! Large memory, whose pages come few and large where the system has such ones: a fault for each 4 KiB takes longer than what
 //! is written there.
 
-#![allow(
-    unsafe_code,
-    reason = "asks for memory that is zeroed or may be refused, and advises the system about it"
-)]
+#![allow(unsafe_code, reason = "asks for memory of zeros that may be refused, and advises about it")]
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::ptr::NonNull;

@@ -21,7 +21,7 @@ const LINE: usize = 64;
 /// Those that it makes of a shape begin with a cache line, where code is fastest; any other place gives the same results.
 /// A file's stay its bytes until somebody asks for numbers.
 ///
-/// Invariant: `at` is a range of `store` of as many elements as the product of `shape`.
+/// Invariant: `at` is a range of `store` of as many elements as the product of `shape`, and all of it where that is a file's.
 #[derive(Clone)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -144,29 +144,36 @@ impl Tensor {
         self.at.is_empty()
     }
 
-    /// Its elements, row-major. A file's are decoded the first time, and are held beside its bytes from then on.
+    /// Its elements, row-major. Those of a file that do not begin at a whole number are decoded the first time, and are held
+    /// beside its bytes from then on.
     pub fn data(&self) -> &[f32] {
         self.store.numbers().get(self.at.clone()).unwrap_or_default()
     }
 
     /// Its elements, row-major, as they lie in memory: nothing is decoded.
     pub fn raw(&self) -> Raw<'_> {
-        match self.store.bytes() {
+        match self.store.in_bytes() {
             Some(bytes) => Raw::Bytes(bytes),
             None => Raw::Numbers(self.data()),
         }
     }
 
+    /// The same elements in memory of their own, or none where there is not enough.
+    pub(crate) fn copied(&self) -> Option<Tensor> {
+        let mut all = room(self.len())?;
+        let start = all.len();
+        all.extend(self.raw().numbers());
+        Some(Tensor { shape: self.shape.clone(), at: start..all.len(), store: Arc::new(Store::Numbers(all)) })
+    }
+
     /// Its elements, row-major, to write; where others share their memory or it is a file's, they are copied first.
     pub fn data_mut(&mut self) -> &mut [f32] {
         if !matches!(Arc::get_mut(&mut self.store), Some(Store::Numbers(_))) {
-            let mut all = room(self.len()).unwrap_or_default();
-            let start = all.len();
-            match self.raw() {
-                Raw::Numbers(numbers) => all.extend_from_slice(numbers),
-                Raw::Bytes(bytes) => all.extend(store::numbers(bytes)),
-            }
-            (self.at, self.store) = (start..all.len(), Arc::new(Store::Numbers(all)));
+            *self = self.copied().unwrap_or_else(|| {
+                let numbers: Vec<f32> = self.raw().numbers().collect();
+                let at = 0..numbers.len();
+                Tensor { shape: self.shape.clone(), store: Arc::new(Store::Numbers(numbers)), at }
+            });
         }
         match Arc::get_mut(&mut self.store) {
             Some(Store::Numbers(all)) => all.get_mut(self.at.clone()).unwrap_or_default(),
@@ -183,10 +190,7 @@ impl Tensor {
                 all.drain(..at.start.min(all.len()));
                 std::mem::take(all)
             }
-            _ => match self.raw() {
-                Raw::Numbers(numbers) => numbers.to_vec(),
-                Raw::Bytes(bytes) => store::numbers(bytes).collect(),
-            },
+            _ => self.raw().numbers().collect(),
         }
     }
 

@@ -85,7 +85,18 @@ fn the_memory_of_a_run_is_known_before() {
     std::fs::write(&network, convc::onnx::export::export(graph, tensors).expect("it has the operators"))
         .expect("it is written");
     drop((program, table));
+    let matrices = folder.path().join("products.onnx");
+    let text = "model m {\n  input x [4, 1024]\n  param a [1024, 1024]\n  param b [1024, 1024]\n  \
+                y = matmul(x, a)\n  matmul(y, b)\n}";
+    let products = convc::Model::from_str("products.conv", text).expect("it parses");
+    let products = products.compile(&none).expect("it compiles");
+    let bytes = convc::onnx::export::export(products.graph(), products.params().tensors());
+    std::fs::write(&matrices, bytes.expect("it has the operators")).expect("it is written");
+    drop(products);
     memory_is_as_stated("a weight file", &none.clone().weights_file(weights), &|| model.clone());
     let open = || convc::Model::from_onnx(&network, &Default::default()).expect("it can be imported");
     memory_is_as_stated("an ONNX file", &none, &open);
+    // Products of matrices are linear layers, whose weights are the transposed ones.
+    let open = || convc::Model::from_onnx(&matrices, &Default::default()).expect("it can be imported");
+    memory_is_as_stated("an ONNX file of products", &none, &open);
 }

@@ -25,7 +25,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// All of it. No stage before the run holds more: a weight file's bytes are gone before weights are packed.
+    /// All of it. No stage before the run holds more: weights are either part of their file's bytes or copied
+    /// out of them, and these gone, before they are packed.
     pub fn total(&self) -> u64 {
         let parts = [self.weights, self.packed, self.constants, self.scratch, self.inputs, self.outputs];
         parts.into_iter().fold(0, u64::saturating_add)

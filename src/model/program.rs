@@ -216,13 +216,13 @@ impl Program {
         let mut outputs = self.outputs_for(inputs)?;
         let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Tensor::data_mut).collect();
         let threads = executor.threads();
-        let kept = self.spare().take();
-        let mut scratch = match kept {
-            Some((of, scratch)) if of == threads => scratch,
-            _ => self.scratch_for(threads)?,
+        let kept = self.spare().take().filter(|(of, _)| *of >= threads);
+        let (of, mut scratch) = match kept {
+            Some(kept) => kept,
+            None => (threads, self.scratch_for(threads)?),
         };
         let result = self.run_into_on(executor, &mut scratch, inputs, &mut slices);
-        *self.spare() = Some((threads, scratch));
+        *self.spare() = Some((of, scratch));
         result.map(|()| outputs)
     }
 

@@ -30,7 +30,7 @@ struct Kept {
 }
 
 impl Session {
-    /// A session that keeps up to `capacity` programs (at least one).
+    /// A session that keeps up to `capacity` programs (at least one), each with the scratch memory of its last run.
     pub fn new(model: Model, options: Options, capacity: usize) -> Session {
         Session { model, options, capacity: capacity.max(1), kept: Mutex::default() }
     }

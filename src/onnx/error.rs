@@ -53,6 +53,12 @@ pub enum OnnxError {
         /// How many are allowed.
         limit: u64,
     },
+    /// Memory that was refused.
+    #[error("there is no memory for its weights, up to {bytes} bytes")]
+    Memory {
+        /// What the weights take at the most.
+        bytes: u64,
+    },
     /// A file of external data.
     #[error("external data: {0}")]
     File(#[from] FileError),

@@ -22,11 +22,6 @@ impl<'a> External<'a> {
         External { folder, read: BTreeMap::new() }
     }
 
-    /// How many bytes were read.
-    pub fn bytes(&self) -> u64 {
-        self.read.values().fold(0, |sum, &bytes| sum.saturating_add(bytes))
-    }
-
     /// The `length` bytes that a tensor's entries point to.
     ///
     /// # Errors

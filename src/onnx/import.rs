@@ -70,7 +70,8 @@ pub fn import(network: &Network, bindings: &Bindings, settings: &Settings) -> Re
         fixed: dims,
     };
     let mut written = write(&draft, &options);
-    leave_file(written.weights.values_mut().map(Arc::make_mut).collect(), network.file_bytes);
+    let weights = written.weights.values_mut().map(Arc::make_mut).collect();
+    leave_file(weights, &network.file).ok_or(OnnxError::Memory { bytes: network.file.len() as u64 })?;
     Ok(Import {
         text: written.text,
         weights: written.weights,

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::error::NodeName;
 use super::tensor::{Constant, Kind};
 
@@ -16,8 +18,8 @@ pub struct Network {
     pub(super) name: String,
     pub(super) producer: String,
     pub(super) opset: i64,
-    /// Bytes that were read: the file's and those of tensors elsewhere.
-    pub(super) file_bytes: u64,
+    /// The file, which large constants are parts of.
+    pub(super) file: Bytes,
     pub(super) nodes: Vec<Node>,
     pub(super) constants: BTreeMap<String, Arc<Constant>>,
     /// Constants whose type is not read, with that type.

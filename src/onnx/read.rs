@@ -40,9 +40,8 @@ pub fn read(bytes: impl Into<Bytes>, folder: Option<&Path>) -> Result<Network, O
         producer.iter().filter_map(|p| p.as_deref()).filter(|p| !p.is_empty()).collect();
     let producer = producer.join(" ");
     let graph = model.graph.ok_or_else(|| malformed("it holds no graph"))?;
-    let mut external = External::beneath(folder);
-    let mut network = graph_of(graph, light.raw, &mut external)?;
-    network.file_bytes = external.bytes().saturating_add(bytes.len() as u64);
+    let mut network = graph_of(graph, light.raw, &mut External::beneath(folder))?;
+    network.file = bytes;
     network.opset = opset;
     network.producer = producer;
     network.functions = functions;
@@ -130,7 +129,7 @@ fn graph_of(
         name: graph.name.unwrap_or_default(),
         producer: String::new(),
         opset: 0,
-        file_bytes: 0,
+        file: Bytes::new(),
         nodes,
         constants,
         strange,

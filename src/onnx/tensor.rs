@@ -189,9 +189,13 @@ impl Constant {
     /// The elements at `offset + Σ index·stride`, for every index below `dims`. `None` if one does not exist.
     pub fn view(&self, dims: &[u64], strides: &[i64], offset: i64) -> Option<Constant> {
         match &self.data {
-            Elements::F32(t) => Constant::floats(dims, pick(t.data(), dims, strides, offset)?),
-            Elements::I64(v) => Constant::whole(dims, pick(v, dims, strides, offset)?),
-            Elements::Bool(v) => Constant::bools(dims, pick(v, dims, strides, offset)?),
+            Elements::F32(t) => {
+                // Where they lie: weights that are transposed are large.
+                let raw = t.raw();
+                Constant::floats(dims, pick(|at| raw.get(at), dims, strides, offset)?)
+            }
+            Elements::I64(v) => Constant::whole(dims, pick(|at| v.get(at).copied(), dims, strides, offset)?),
+            Elements::Bool(v) => Constant::bools(dims, pick(|at| v.get(at).copied(), dims, strides, offset)?),
         }
     }
 
@@ -217,14 +221,18 @@ pub fn row_major(dims: &[u64]) -> Vec<i64> {
     strides
 }
 
-fn pick<T: Copy>(data: &[T], dims: &[u64], strides: &[i64], offset: i64) -> Option<Vec<T>> {
+fn pick<T: Copy>(
+    data: impl Fn(usize) -> Option<T>,
+    dims: &[u64],
+    strides: &[i64],
+    offset: i64,
+) -> Option<Vec<T>> {
     let total = usize::try_from(count(dims)?).ok()?;
-    let mut out = Vec::new();
-    out.try_reserve_exact(total).ok()?;
+    let mut out = large_vec(total)?;
     let mut index = vec![0u64; dims.len()];
     let mut at = offset;
     while out.len() < total {
-        out.push(*data.get(usize::try_from(at).ok()?)?);
+        out.push(data(usize::try_from(at).ok()?)?);
         // An odometer: the last axis turns fastest.
         for axis in (0..dims.len()).rev() {
             let (i, d, s) = (index.get_mut(axis)?, *dims.get(axis)?, *strides.get(axis)?);

@@ -253,7 +253,7 @@ fn table<P: Param>(
     count(Place::Param, params.len(), sizes.params.len())?;
     for (index, (param, &expected)) in params.iter().zip(&sizes.params).enumerate() {
         let raw = param.raw();
-        check(Place::Param, index, raw.bytes(), expected)?;
+        check(Place::Param, index, raw.size(), expected)?;
         table.push(raw.start().cast_mut());
     }
     Ok(())

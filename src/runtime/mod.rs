@@ -23,7 +23,7 @@ pub use pool::Pool;
 pub use program::{Loaded, Packed, Scratch};
 
 use crate::target::Isa;
-use crate::tensor::Raw;
+use crate::tensor::{Raw, Tensor};
 
 /// Why code cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,9 +51,39 @@ pub trait Param {
     fn raw(&self) -> Raw<'_>;
 }
 
-impl<T: AsRef<[f32]> + ?Sized> Param for T {
+impl Param for [f32] {
     fn raw(&self) -> Raw<'_> {
-        Raw::Numbers(self.as_ref())
+        Raw::Numbers(self)
+    }
+}
+
+impl<const N: usize> Param for [f32; N] {
+    fn raw(&self) -> Raw<'_> {
+        Raw::Numbers(self)
+    }
+}
+
+impl Param for Vec<f32> {
+    fn raw(&self) -> Raw<'_> {
+        Raw::Numbers(self)
+    }
+}
+
+impl Param for Tensor {
+    fn raw(&self) -> Raw<'_> {
+        Tensor::raw(self)
+    }
+}
+
+impl Param for Fenced {
+    fn raw(&self) -> Raw<'_> {
+        Raw::Numbers(self.values())
+    }
+}
+
+impl<T: Param + ?Sized> Param for &T {
+    fn raw(&self) -> Raw<'_> {
+        T::raw(self)
     }
 }
 

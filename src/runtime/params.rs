@@ -10,7 +10,7 @@ pub(crate) use seed::Stream;
 pub use table::{Table, to_safetensors};
 pub use write::{Entry, write_safetensors};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use crate::graph::Graph;
 use crate::tensor::{Raw, Tensor};
@@ -44,22 +44,31 @@ impl Params {
     }
 }
 
-/// Copies tensors out of the file of so many bytes that they lie in, unless they are nearly all of it: it would stay in
-/// memory for a few.
-pub(crate) fn leave_file(tensors: Vec<&mut Tensor>, file_bytes: u64) {
-    let in_file = |tensor: &Tensor| match tensor.raw() {
-        Raw::Bytes(bytes) => bytes.len() as u64,
-        Raw::Numbers(_) => 0,
+/// Copies tensors out of a file, unless those that lie in it are nearly all of it: it would stay in memory for a few. Those
+/// that are the same elements stay so.
+///
+/// None where there is no memory for them.
+pub(crate) fn leave_file(tensors: Vec<&mut Tensor>, file: &[u8]) -> Option<()> {
+    let of_file = file.as_ptr_range();
+    let place = |tensor: &Tensor| match tensor.raw() {
+        Raw::Bytes(bytes) if of_file.contains(&bytes.as_ptr()) => Some((bytes.as_ptr(), bytes.len())),
+        _ => None,
     };
-    // Some are the same elements.
-    let places: BTreeMap<*const u8, u64> =
-        tensors.iter().map(|tensor| (tensor.raw().start(), in_file(tensor))).collect();
-    let used = places.values().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes));
-    if used < file_bytes - file_bytes / 10 {
-        tensors.into_iter().filter(|tensor| in_file(tensor) > 0).for_each(|tensor| {
-            tensor.data_mut();
-        });
+    let places: BTreeSet<(*const u8, usize)> = tensors.iter().filter_map(|tensor| place(tensor)).collect();
+    let used: usize = places.iter().map(|(_, bytes)| bytes).sum();
+    if used >= file.len() - file.len() / 10 {
+        return Some(());
     }
+    let mut copies: BTreeMap<(*const u8, usize), Tensor> = BTreeMap::new();
+    for tensor in tensors {
+        let Some(place) = place(tensor) else { continue };
+        let copy = match copies.entry(place) {
+            btree_map::Entry::Occupied(copy) => copy.into_mut(),
+            btree_map::Entry::Vacant(free) => free.insert(tensor.copied()?),
+        };
+        *tensor = copy.clone().reshape(tensor.shape()).ok()?;
+    }
+    Some(())
 }
 
 /// A tensor whose elements come from `element`, or `None` where memory does not suffice.

@@ -21,7 +21,7 @@ pub(super) enum Store {
 pub(super) struct InFile {
     /// As many as make whole numbers.
     bytes: Bytes,
-    /// The same numbers, from when they were first asked for.
+    /// The same numbers, from when they were first asked for; none where the bytes can be seen as numbers.
     numbers: OnceLock<Vec<f32>>,
 }
 
@@ -35,7 +35,7 @@ pub enum Raw<'a> {
 }
 
 /// The numbers of a file's bytes.
-pub(super) fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().map(|&number| f32::from_le_bytes(number))
 }
 
@@ -52,12 +52,15 @@ impl Store {
     pub(super) fn numbers(&self) -> &[f32] {
         match self {
             Store::Numbers(numbers) => numbers,
-            Store::File(file) => file.numbers.get_or_init(|| numbers(&file.bytes).collect()),
+            Store::File(file) => match bytemuck::try_cast_slice(&file.bytes) {
+                Ok(numbers) => numbers,
+                Err(_) => file.numbers.get_or_init(|| numbers(&file.bytes).collect()),
+            },
         }
     }
 
     /// The bytes of numbers in a file.
-    pub(super) fn bytes(&self) -> Option<&[u8]> {
+    pub(super) fn in_bytes(&self) -> Option<&[u8]> {
         match self {
             Store::Numbers(_) => None,
             Store::File(file) => Some(&file.bytes),
@@ -65,7 +68,24 @@ impl Store {
     }
 }
 
-impl Raw<'_> {
+impl<'a> Raw<'a> {
+    /// A number.
+    pub(crate) fn get(&self, index: usize) -> Option<f32> {
+        match self {
+            Raw::Numbers(numbers) => numbers.get(index).copied(),
+            Raw::Bytes(bytes) => bytes.as_chunks().0.get(index).map(|&number| f32::from_le_bytes(number)),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn numbers(self) -> impl Iterator<Item = f32> + 'a {
+        let (inner, outer) = match self {
+            Raw::Numbers(inner) => (inner, &[][..]),
+            Raw::Bytes(outer) => (&[][..], outer),
+        };
+        inner.iter().copied().chain(numbers(outer))
+    }
+
     /// Its first byte.
     pub(crate) fn start(&self) -> *const u8 {
         match self {
@@ -75,7 +95,7 @@ impl Raw<'_> {
     }
 
     /// How many bytes there are.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         match self {
             Raw::Numbers(numbers) => size_of_val(*numbers),
             Raw::Bytes(bytes) => bytes.len(),

@@ -22,7 +22,8 @@ impl<'f> Lanes<'_, 'f> {
         self.builder.ins()
     }
 
-    /// Accesses do not trap, for they stay in their buffers, and are aligned to 4 bytes only.
+    /// Accesses do not trap, for they stay in their buffers, and are aligned to 4 bytes at the most: parameters begin
+    /// anywhere.
     pub(super) fn flags(&self) -> MemFlagsData {
         MemFlagsData::new().with_notrap()
     }

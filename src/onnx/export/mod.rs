@@ -18,7 +18,7 @@ use super::proto::{
     ValueInfoProto,
 };
 use crate::graph::{Graph, Node, Op, Type, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Raw, Tensor};
 use writer::Writer;
 
 /// The version of the operators: the oldest with `wrap` paddings and `Gelu`.
@@ -85,13 +85,13 @@ pub fn export(graph: &Graph, params: &[Tensor]) -> Result<Vec<u8>, ExportError> 
                     .zip(params.get(i))
                     .ok_or(ExportError::Bug("a parameter is missing"))?;
                 let name = writer.claim(value, &param.key);
-                writer.initializer(name, &param.dims, tensor.data());
+                writer.initializer(name, &param.dims, tensor.raw());
             }
             Op::Const(i) => {
                 let constant =
                     graph.consts.get(i as usize).ok_or(ExportError::Bug("a constant is missing"))?;
                 let name = writer.claim(value, &node.name);
-                writer.initializer(name, &constant.dims, &constant.data);
+                writer.initializer(name, &constant.dims, Raw::Numbers(&constant.data));
             }
             _ => node_of(&mut writer, value, node)?,
         }

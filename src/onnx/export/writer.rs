@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ExportError;
 use crate::graph::{Graph, Node, Type, Value};
 use crate::onnx::proto::{AttributeProto, NodeProto, TensorProto};
+use crate::tensor::Raw;
 
 /// The element type f32.
 pub(super) const FLOAT: i32 = 1;
@@ -69,15 +70,18 @@ impl<'g> Writer<'g> {
     }
 
     /// A tensor of numbers.
-    pub(super) fn initializer(&mut self, name: String, dims: &[u64], data: &[f32]) {
-        let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+    pub(super) fn initializer(&mut self, name: String, dims: &[u64], data: Raw<'_>) {
+        let raw = match data {
+            Raw::Numbers(numbers) => numbers.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Raw::Bytes(bytes) => bytes.to_vec(),
+        };
         self.tensor(name, dims, FLOAT, raw);
     }
 
     /// A tensor of numbers under a name like the one wanted.
     pub(super) fn numbers(&mut self, wanted: &str, dims: &[u64], data: &[f32]) -> String {
         let name = self.fresh(wanted);
-        self.initializer(name.clone(), dims, data);
+        self.initializer(name.clone(), dims, Raw::Numbers(data));
         name
     }
 

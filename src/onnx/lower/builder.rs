@@ -255,8 +255,13 @@ impl<'a> Builder<'a> {
         if let Some(tensor) = constant.tensor().filter(|_| constant.dims() == dims) {
             return Ok(tensor.clone());
         }
-        self.room.take((constant.len() as u64).saturating_mul(4))?;
-        let made = Constant::floats(dims, constant.to_floats().into_owned());
+        let made = match constant.tensor() {
+            Some(_) => constant.reshaped(dims),
+            None => {
+                self.room.take((constant.len() as u64).saturating_mul(4))?;
+                Constant::floats(dims, constant.to_floats().into_owned())
+            }
+        };
         let tensor = made.as_ref().and_then(Constant::tensor).cloned();
         tensor.ok_or_else(|| call.invalid(format!("{:?} cannot be seen as {dims:?}", constant.dims())).into())
     }

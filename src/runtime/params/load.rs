@@ -58,7 +58,10 @@ impl Params {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(diagnostics);
         }
-        leave_file(tensors.iter_mut().collect(), bytes.len() as u64);
+        if leave_file(tensors.iter_mut().collect(), &bytes).is_none() {
+            let message = "there is not enough memory for the weights";
+            return Err(vec![about_file(graph, Code::ParamMemory, message)]);
+        }
         Ok((Params { tensors }, diagnostics))
     }
 }

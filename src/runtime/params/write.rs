@@ -41,7 +41,7 @@ pub fn write_safetensors(
     let mut end = 0u64;
     for entry in &*entries {
         let (start, key) = (end, quoted(&entry.key));
-        end += entry.data.bytes() as u64;
+        end += entry.data.size() as u64;
         let shape: Vec<String> = entry.dims.iter().map(u64::to_string).collect();
         let shape = shape.join(",");
         let _ = write!(
