@@ -90,9 +90,14 @@ fn only_seen_outside(graph: &Graph, value: Value) -> bool {
 
 /// Pixels from which on a last vector that is not full matters little.
 const PIXELS: u64 = 1024;
+/// What the sets of a first-level cache repeat after, in bytes, and in how many places of it planes must begin at the
+/// least: a sum reads every plane, and those of 32×32 or 64×64 pixels all begin in one.
+const SETS_BYTES: u64 = 4096;
+const PLACES: u64 = 8;
 
 /// Whether a 1×1 convolution reads planes of the caller and is made for the caller alone: then it is a product of
-/// matrices in planes, and a conversion into blocks and back would only be added to it.
+/// matrices in planes, and a conversion into blocks and back would only be added to it. Not where planes fall on each other in
+/// the caches.
 fn between_planes(graph: &Graph, value: Value) -> bool {
     let node = graph.node(value);
     let Op::Conv(conv) = &node.op else { return false };
@@ -103,6 +108,7 @@ fn between_planes(graph: &Graph, value: Value) -> bool {
     window.kernel == [1, 1]
         && window.stride == [1, 1]
         && height * width >= PIXELS
+        && !(4 * height * width).is_multiple_of(2 * SETS_BYTES / PLACES)
         && node.args.first().is_some_and(outside)
         && goes_outside(graph, value)
 }

@@ -83,6 +83,18 @@ fn windows_of_one_channel_read_the_callers_planes_as_they_lie() {
 }
 
 #[test]
+fn planes_that_fall_on_each_other_in_a_cache_become_blocks() {
+    let of = |pixels: u64| words(&format!("  input x [64, {pixels}, {pixels}]\n  conv(kernel=1, out=16)"));
+    for pixels in [36, 40, 56, 100] {
+        assert_eq!(of(pixels), ["planar"], "{pixels}");
+    }
+    for pixels in [32, 48, 64, 128, 256] {
+        assert_eq!(of(pixels), ["convert", "contract", "convert"], "{pixels}");
+    }
+    check("  input x [64, 32, 32]\n  conv(kernel=1, out=16)");
+}
+
+#[test]
 fn a_convolution_of_pixels_joins_what_it_alone_reads() {
     let chain = |first: &str, last: &str| {
         format!("  input x [1, 10, 33]\n  a = x |> conv(kernel=3, pad=1, out={first}) |> relu\n  {last}")
