@@ -162,7 +162,7 @@ impl Tensor {
     pub(crate) fn copied(&self) -> Option<Tensor> {
         let mut all = room(self.len())?;
         let start = all.len();
-        all.extend(self.raw().numbers());
+        self.raw().append_to(&mut all);
         Some(Tensor { shape: self.shape.clone(), at: start..all.len(), store: Arc::new(Store::Numbers(all)) })
     }
 
@@ -170,7 +170,8 @@ impl Tensor {
     pub fn data_mut(&mut self) -> &mut [f32] {
         if !matches!(Arc::get_mut(&mut self.store), Some(Store::Numbers(_))) {
             *self = self.copied().unwrap_or_else(|| {
-                let numbers: Vec<f32> = self.raw().numbers().collect();
+                let mut numbers = Vec::new();
+                self.raw().append_to(&mut numbers);
                 let at = 0..numbers.len();
                 Tensor { shape: self.shape.clone(), store: Arc::new(Store::Numbers(numbers)), at }
             });
@@ -190,7 +191,11 @@ impl Tensor {
                 all.drain(..at.start.min(all.len()));
                 std::mem::take(all)
             }
-            _ => self.raw().numbers().collect(),
+            _ => {
+                let mut all = Vec::new();
+                self.raw().append_to(&mut all);
+                all
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-/// Elements, perhaps of several tensors.
+/// Elements, which clones of a tensor share.
 #[derive(Debug)]
 pub(super) enum Store {
     /// Numbers in memory.
@@ -68,7 +68,7 @@ impl Store {
     }
 }
 
-impl<'a> Raw<'a> {
+impl Raw<'_> {
     /// A number.
     pub(crate) fn get(&self, index: usize) -> Option<f32> {
         match self {
@@ -77,13 +77,12 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// All of them.
-    pub(crate) fn numbers(self) -> impl Iterator<Item = f32> + 'a {
-        let (inner, outer) = match self {
-            Raw::Numbers(inner) => (inner, &[][..]),
-            Raw::Bytes(outer) => (&[][..], outer),
-        };
-        inner.iter().copied().chain(numbers(outer))
+    /// Puts all of them behind others.
+    pub(super) fn append_to(self, others: &mut Vec<f32>) {
+        match self {
+            Raw::Numbers(all) => others.extend_from_slice(all),
+            Raw::Bytes(bytes) => others.extend(numbers(bytes)),
+        }
     }
 
     /// Its first byte.
