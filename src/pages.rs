@@ -33,7 +33,7 @@ pub(crate) fn large_zeros(len: usize) -> Option<Vec<f32>> {
 }
 
 /// Asks for huge pages where whole ones lie in memory that will be written.
-pub(crate) fn advise<T>(memory: &mut [T]) {
+fn advise<T>(memory: &mut [T]) {
     #[cfg(target_os = "linux")]
     {
         let start: *mut u8 = memory.as_mut_ptr().cast();

@@ -33,18 +33,22 @@ pub struct Tensor {
 /// Elements of padding that reach a cache line from anywhere.
 const PADDING: usize = LINE / size_of::<f32>();
 
+/// Where the first cache line begins.
+fn first_line(all: &[f32]) -> usize {
+    all.as_ptr().align_offset(LINE).min(PADDING)
+}
+
 /// Nothing but padding up to a cache line, with room for so many elements; or none where there is no memory for them.
 fn room(len: usize) -> Option<Vec<f32>> {
     let mut all: Vec<f32> = large_vec(len.checked_add(PADDING)?)?;
-    let start = all.as_ptr().align_offset(LINE).min(PADDING);
-    all.resize(start, 0.0);
+    all.resize(first_line(&all), 0.0);
     Some(all)
 }
 
 /// Zeros from a cache line on, and where they are; or none where there is no memory for them.
 fn zeros(len: usize) -> Option<(Vec<f32>, Range<usize>)> {
     let all = large_zeros(len.checked_add(PADDING)?)?;
-    let start = all.as_ptr().align_offset(LINE).min(PADDING);
+    let start = first_line(&all);
     Some((all, start..start + len))
 }
 

@@ -55,18 +55,21 @@ pub fn count(dims: &[u64]) -> Option<u64> {
     dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d))
 }
 
+/// Axes as a tensor has them.
+fn shape(dims: &[u64]) -> Option<Vec<usize>> {
+    dims.iter().map(|&d| usize::try_from(d).ok()).collect()
+}
+
 impl Constant {
     /// Floating point numbers; `None` if they are not as many as the axes say.
     pub fn floats(dims: &[u64], data: Vec<f32>) -> Option<Constant> {
-        let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        let tensor = Tensor::new(&shape?, data).ok()?;
+        let tensor = Tensor::new(&shape(dims)?, data).ok()?;
         Some(Constant { dims: dims.to_vec(), data: Elements::F32(Arc::new(tensor)) })
     }
 
     /// Numbers of f32 that stay in a file; `None` if they are not as many as the axes say.
     fn in_file(dims: &[u64], bytes: Bytes) -> Option<Constant> {
-        let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        Some(Constant::from_tensor(Arc::new(Tensor::in_file(&shape?, bytes)?)))
+        Some(Constant::from_tensor(Arc::new(Tensor::in_file(&shape(dims)?, bytes)?)))
     }
 
     /// Integers; `None` if they are not as many as the axes say.
@@ -177,8 +180,7 @@ impl Constant {
         }
         match &self.data {
             Elements::F32(t) => {
-                let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-                let tensor = Tensor::clone(t).reshape(&shape?).ok()?;
+                let tensor = Tensor::clone(t).reshape(&shape(dims)?).ok()?;
                 Some(Constant::from_tensor(Arc::new(tensor)))
             }
             Elements::I64(v) => Constant::whole(dims, v.clone()),

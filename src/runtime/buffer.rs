@@ -4,10 +4,9 @@
 
 #![allow(unsafe_code, reason = "allocates memory that is zeroed, aligned or fenced, and may be refused")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
-use crate::pages::advise;
+use crate::pages::large_zeros;
 
 /// The alignment of every buffer that is not the caller's.
 pub(crate) const ALIGN: usize = 64;
@@ -48,8 +47,8 @@ pub(crate) struct AlignedBytes {
 enum Memory {
     /// Nothing; its start dangles.
     None,
-    /// An allocation that it lies in.
-    Heap { memory: NonNull<u8>, layout: Layout },
+    /// Numbers that it lies among, which are reached through its start alone.
+    Heap { _numbers: Vec<f32> },
     /// A mapping that it lies in.
     #[cfg(unix)]
     Map { map: NonNull<libc::c_void>, bytes: usize },
@@ -80,15 +79,12 @@ impl AlignedBytes {
             return Some(AlignedBytes { start, len, memory: Memory::None });
         }
         // Room to align is asked for instead of alignment, with which the standard library writes the zeros itself.
-        let layout = Layout::from_size_align(len.checked_add(ALIGN)?, WORD).ok()?;
-        // SAFETY: the layout has a size.
-        let memory = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let mut numbers = large_zeros(len.checked_add(ALIGN)?.div_ceil(WORD))?;
+        let memory = NonNull::new(numbers.as_mut_ptr())?.cast::<u8>();
         let before = memory.as_ptr().align_offset(ALIGN).min(ALIGN);
-        // SAFETY: the allocation has `ALIGN` bytes more than `len`.
+        // SAFETY: there are `ALIGN` bytes more than `len`, and a vector that moves leaves them where they are.
         let start = unsafe { memory.add(before) };
-        let mut buffer = AlignedBytes { start, len, memory: Memory::Heap { memory, layout } };
-        advise(buffer.as_mut_slice());
-        Some(buffer)
+        Some(AlignedBytes { start, len, memory: Memory::Heap { _numbers: numbers } })
     }
 
     /// Between two fences, next to one of them; next to both where it fills its pages.
@@ -144,9 +140,7 @@ impl AlignedBytes {
 impl Drop for AlignedBytes {
     fn drop(&mut self) {
         match self.memory {
-            Memory::None => {}
-            // SAFETY: it was allocated with this layout.
-            Memory::Heap { memory, layout } => unsafe { dealloc(memory.as_ptr(), layout) },
+            Memory::None | Memory::Heap { .. } => {}
             #[cfg(unix)]
             Memory::Map { map, bytes } => {
                 // SAFETY: the whole mapping, which nobody else knows.
